@@ -1,0 +1,39 @@
+/**
+ * One call of the admin API as plain values, the same whether it came in on the admin listener or was
+ * relayed by a worker from the traffic port.
+ */
+export interface AdminCall {
+  readonly method: string;
+  /** The target as it came, query included: `/switch?x=1`. */
+  readonly target: string;
+  /** The fields that the admin API reads (`ADMIN_HEADERS`), names in lower case; the first of each only. */
+  readonly headers: Readonly<Partial<Record<AdminHeader, string>>>;
+  /** Empty when there was none; at most `ADMIN_BODY_LIMIT_BYTES`. */
+  readonly body: string;
+  /** The peer address of the socket, never what a header claims. */
+  readonly remoteAddress: string;
+  readonly listener: "admin" | "traffic";
+}
+
+export interface AdminAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** Every request field that the admin API looks at. */
+export const ADMIN_HEADERS = [
+  "accept",
+  "authorization",
+  "content-type",
+  "host",
+  "idempotency-key",
+  "origin",
+] as const;
+export type AdminHeader = (typeof ADMIN_HEADERS)[number];
+
+export const ADMIN_BODY_LIMIT_BYTES = 16 * 1024;
+export const ADMIN_BODY_TIMEOUT_MS = 10_000;
+
+/** The paths that are ours on the traffic port; every other one belongs to the backends. */
+export const TRAFFIC_PORT_PATHS: ReadonlySet<string> = new Set(["/switch", "/status", "/metrics"]);
