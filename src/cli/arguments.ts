@@ -1,0 +1,108 @@
+/**
+ * Arguments: the command line as a command and its flags.
+ *
+ * Pure. Knows which flags exist (`config/overrides.ts` lists them), not which values are good: the config
+ * schema says that, together with every other problem.
+ */
+import { parseArgs } from "node:util";
+import { nearest } from "../config/nearest.ts";
+import { FLAGS, type Flags } from "../config/overrides.ts";
+import { StartError } from "../core/errors.ts";
+
+export const COMMANDS = [
+  { name: "serve", about: "run the daemon (the default)" },
+  { name: "check", about: "check the config, say what would run, and exit" },
+  { name: "help", about: "print this text" },
+  { name: "version", about: "print the version" },
+] as const;
+
+export type Command = (typeof COMMANDS)[number]["name"];
+
+export interface Arguments {
+  readonly command: Command;
+  readonly flags: Flags;
+}
+
+/** A command line that cannot be understood; exit code 2. */
+export class UsageError extends StartError {
+  constructor(text: string) {
+    super(`${text}\nsee traffic-switching --help`, 2);
+    this.name = "UsageError";
+  }
+}
+
+/**
+ * @param argv without the runtime and the script: `process.argv.slice(2)`.
+ * @throws UsageError on the first thing that is not understood; `--help` before or after it wins.
+ */
+export function parseArguments(argv: readonly string[]): Arguments {
+  const { tokens } = parseArgs({ args: [...argv], options: OPTIONS, strict: false, tokens: true });
+  const isGiven = (name: string) => tokens.some((token) => token.kind === "option" && token.name === name);
+  if (isGiven("help")) return { command: "help", flags: {} };
+  if (isGiven("version")) return { command: "version", flags: {} };
+
+  const positionals: string[] = [];
+  const values = new Map<string, string>();
+  const backends: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === "positional") positionals.push(token.value);
+    if (token.kind !== "option") continue;
+    const value = flagValue(token);
+    if (token.name === "backend") backends.push(value);
+    else values.set(token.name, value); // given twice: the last one counts
+  }
+  const command = commandOf(positionals);
+  const flags: Flags = Object.fromEntries(values);
+  return { command, flags: backends.length > 0 ? { ...flags, backend: backends } : flags };
+}
+
+const OPTIONS = Object.fromEntries(
+  FLAGS.map((flag) => [
+    flag.name,
+    {
+      type: flag.value === null ? ("boolean" as const) : ("string" as const),
+      multiple: true,
+      ...("short" in flag ? { short: flag.short } : {}),
+    },
+  ]),
+);
+
+interface OptionToken {
+  readonly name: string;
+  /** As it was written: `--port`, `-p`. */
+  readonly rawName: string;
+  readonly value: string | undefined;
+  readonly inlineValue: boolean | undefined;
+}
+
+/** Names a flag that is not known, never its value: somebody may have tried to hand in a token. */
+function flagValue({ name, rawName, value, inlineValue }: OptionToken): string {
+  const flag = FLAGS.find((known) => known.name === name);
+  if (flag === undefined) {
+    const near = nearest(
+      name,
+      FLAGS.map((known) => known.name),
+    );
+    throw new UsageError(`unknown flag ${rawName}${near === undefined ? "" : `; did you mean --${near}?`}`);
+  }
+  // `--port --host x` is a forgotten port, not a port called --host; `--port=--x` is meant so.
+  const isMissing = value === undefined || value === "" || (inlineValue !== true && value.startsWith("--"));
+  if (isMissing) throw new UsageError(`${rawName} needs a value: --${name} ${flag.value}`);
+  return value;
+}
+
+function commandOf(positionals: readonly string[]): Command {
+  const [name = "serve", extra] = positionals;
+  const command = COMMANDS.find((known) => known.name === name)?.name;
+  if (command === undefined) {
+    const near = nearest(
+      name,
+      COMMANDS.map((known) => known.name),
+    );
+    const known = COMMANDS.map((candidate) => candidate.name).join(", ");
+    const hint = near === undefined ? `known are ${known}` : `did you mean ${near}?`;
+    throw new UsageError(`unknown command ${JSON.stringify(name.slice(0, 60))}; ${hint}`);
+  }
+  if (extra !== undefined) throw new UsageError(`unexpected argument ${JSON.stringify(extra.slice(0, 60))}`);
+  return command;
+}

@@ -1,0 +1,67 @@
+/**
+ * Issues: what zod found wrong, as problems in our words.
+ *
+ * Pure. Adds what zod does not know: who set the value, what it was, and which key was probably meant.
+ */
+import type { z } from "zod";
+import { nearest } from "./nearest.ts";
+import { describeFound, kindOf, type Problem, pathText } from "./problem.ts";
+import { KEY_PATHS } from "./schema.ts";
+
+export interface IssueContext {
+  /** The value at a path as it was given. */
+  found(path: readonly PropertyKey[]): unknown;
+  /** Who set the value at a path; empty when nobody did. */
+  where(path: readonly PropertyKey[]): string;
+}
+
+export function problemsOf(issues: readonly z.core.$ZodIssue[], context: IssueContext): Problem[] {
+  return issues.flatMap((issue) =>
+    issue.code === "unrecognized_keys"
+      ? issue.keys.map((key) => unknownKey([...issue.path, key], context))
+      : [{ path: pathText(issue.path), where: context.where(issue.path), text: textOf(issue, context) }],
+  );
+}
+
+const SECRET = "admin.token";
+
+function textOf(issue: z.core.$ZodIssue, context: IssueContext): string {
+  const params = issue.code === "custom" ? issue.params : undefined;
+  if (params?.isRule === true) return issue.message;
+  const found = context.found(issue.path);
+  const name = issue.path.at(-1);
+  // A version's name is refused at the path of its URL.
+  if (issue.path[0] === "backends" && issue.message.startsWith("a version name")) {
+    return `expected ${issue.message}, found ${describeFound(name)}`;
+  }
+  // A whole section written as one text may hold anything.
+  const isShown = issue.code !== "invalid_type" && pathText(issue.path) !== SECRET;
+  const hint = typeof params?.hint === "string" && params.hint !== "" ? `; ${params.hint}` : "";
+  if (found === undefined) return `expected ${issue.message}, but it is missing`;
+  return `expected ${issue.message}, found ${isShown ? describeFound(found) : hidden(found)}${hint}`;
+}
+
+function hidden(found: unknown): string {
+  return typeof found === "number" ? "a number (not shown)" : `${kindOf(found)} (not shown)`;
+}
+
+function unknownKey(path: readonly PropertyKey[], context: IssueContext): Problem {
+  return { path: pathText(path), where: context.where(path), text: `unknown key; ${suggestion(path)}` };
+}
+
+/** The nearest key beside it, else the same key elsewhere, else all that are known here. */
+function suggestion(path: readonly PropertyKey[]): string {
+  const name = String(path.at(-1));
+  const siblings = childrenOf(pathText(path.slice(0, -1)));
+  const near = nearest(name, siblings);
+  if (near !== undefined) return `did you mean "${near}"?`;
+  const elsewhere = KEY_PATHS.filter((known) => known.endsWith(`.${name}`));
+  if (elsewhere.length > 0 && elsewhere.length <= 3) return `did you mean ${elsewhere.join(" or ")}?`;
+  return `known here: ${siblings.join(", ")}`;
+}
+
+function childrenOf(section: string): string[] {
+  const start = section === "" ? "" : `${section}.`;
+  const inside = KEY_PATHS.filter((path) => path.startsWith(start));
+  return [...new Set(inside.map((path) => path.slice(start.length).split(".", 1)[0] ?? ""))];
+}

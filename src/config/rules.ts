@@ -1,0 +1,78 @@
+/**
+ * Rules between keys: what each key alone may say, but not together.
+ *
+ * Runs over values of which some may be wrong (their own problem is reported beside these), so each
+ * rule looks at a value's type before it judges, and stays silent about a wrong one.
+ */
+import type { z } from "zod";
+
+const MIN_BACKENDS = 2;
+const MAX_BACKENDS = 64; // every version is a label of every metric
+
+export function checkTogether(settings: unknown, context: z.core.$RefinementCtx): void {
+  const refuse = (path: string, message: string) =>
+    void context.addIssue({ code: "custom", path: path.split("."), message, params: { isRule: true } });
+  const number = (path: string) => numberAt(settings, path);
+
+  const versions = at(settings, "backends");
+  if (versions instanceof Map) {
+    const names = [...versions.keys()].filter(isText); // a refused name is no text
+    const hasRefused = names.length !== versions.size;
+    if (!hasRefused && (names.length < MIN_BACKENDS || names.length > MAX_BACKENDS)) {
+      refuse("backends", `${MIN_BACKENDS} to ${MAX_BACKENDS} versions are needed, found ${names.length}`);
+    }
+    const active = at(settings, "active_version");
+    if (isText(active) && !versions.has(active)) {
+      refuse("active_version", `must be one of the backends (${names.join(", ")}), found ${active}`);
+    }
+  }
+
+  if (number("switch.drain.websocket_window") > number("switch.drain.deadline")) {
+    refuse("switch.drain.websocket_window", "must not be longer than switch.drain.deadline");
+  }
+  const gaps = (number("switch.probe.successes") - 1) * number("switch.probe.interval");
+  if (gaps >= number("switch.prepare_timeout")) {
+    refuse(
+      "switch.prepare_timeout",
+      "must be longer than switch.probe.interval times the pauses between switch.probe.successes probes, or no switch can pass",
+    );
+  }
+
+  if (isText(at(settings, "admin.token")) && isText(at(settings, "admin.token_file"))) {
+    refuse("admin.token_file", "set admin.token or admin.token_file, not both");
+  }
+  const adminPort = number("admin.port");
+  const isSamePort = adminPort !== 0 && adminPort === number("server.port");
+  if (isSamePort && overlaps(at(settings, "server.host"), at(settings, "admin.host"))) {
+    refuse("admin.port", `must differ from server.port (${adminPort}) on the same address`);
+  }
+}
+
+/** Whether two listeners on one port would collide. */
+function overlaps(a: unknown, b: unknown): boolean {
+  if (!isText(a) || !isText(b)) return false;
+  if (a.toLowerCase() === b.toLowerCase()) return true;
+  if (isWildcard(a) || isWildcard(b)) return true;
+  // What a name resolves to is not asked here; the common one is known.
+  return (isLocalhost(a) && isLoopback(b)) || (isLocalhost(b) && isLoopback(a));
+}
+
+const isWildcard = (host: string) => host === "0.0.0.0" || host === "::";
+const isLocalhost = (host: string) => host.toLowerCase() === "localhost";
+const isLoopback = (host: string) => host === "127.0.0.1" || host === "::1";
+const isText = (value: unknown): value is string => typeof value === "string";
+
+/** NaN for what is no number: every comparison with it is false. */
+function numberAt(settings: unknown, path: string): number {
+  const value = at(settings, path);
+  return typeof value === "number" ? value : Number.NaN;
+}
+
+function at(settings: unknown, path: string): unknown {
+  let value = settings;
+  for (const key of path.split(".")) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
+    value = (value as Record<string, unknown>)[key];
+  }
+  return value;
+}

@@ -1,0 +1,226 @@
+/**
+ * Schema: every config key with its limits and its default, and the `Config` that comes out.
+ *
+ * The only place a key lives. Runs at start; reads no file (`load.ts` does, and finishes the two keys
+ * that need one: `admin.token_file` and `state_dir`). Defaults are written as the operator would write
+ * them and are checked like what he writes.
+ */
+import { availableParallelism } from "node:os";
+import { z } from "zod";
+import { isVersionName, VERSION_NAME_RULE } from "../core/version.ts";
+import { checkTogether } from "./rules.ts";
+import {
+  addressOrCidr,
+  backendUrl,
+  countOrAuto,
+  duration,
+  flag,
+  host,
+  oneOf,
+  optionalText,
+  port,
+  type StatusRange,
+  size,
+  sizeOrUnlimited,
+  statusRanges,
+  text,
+  wholeNumber,
+} from "./values.ts";
+
+const MAP = "a map (keys with values)";
+const MAX_WORKERS = 256;
+
+/** A map of known keys; nothing at all (`server:`) is the same as leaving it out. */
+function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+  return z.preprocess((input) => input ?? {}, z.strictObject(shape, { error: MAP }));
+}
+
+/** Ends at 24 h, far below the 2^31 - 1 ms at which setTimeout overflows and fires at once. */
+const time = (min = "1ms") => duration(min, "24h");
+const connections = () => wholeNumber(1, 1_000_000);
+const addresses = () => z.array(addressOrCidr(), { error: "a list of IP addresses and CIDRs" }).prefault([]);
+
+const server = section({
+  host: host().prefault("0.0.0.0"),
+  port: port().prefault(8080),
+  workers: countOrAuto(MAX_WORKERS, () => Math.min(availableParallelism(), MAX_WORKERS)).prefault("auto"),
+  header_timeout: time().prefault("10s"),
+  keep_alive_timeout: time().prefault("75s"), // not 0s: Node.js reads 0 as "no limit"
+  body_idle_timeout: time().prefault("60s"),
+  max_header_bytes: size("1KiB", "1MiB").prefault("16KiB"),
+  max_header_count: wholeNumber(10, 10_000).prefault(100),
+  max_target_bytes: size("64B", "1MiB").prefault("8KiB"),
+  max_body_bytes: sizeOrUnlimited("0B", "1024GiB").prefault("unlimited"),
+  max_connections: connections().prefault(20_000),
+  max_in_flight: connections().prefault(20_000),
+  trusted_proxies: addresses(),
+  shutdown_grace: time("0s").prefault("30s"),
+});
+
+const upstream = section({
+  connect_timeout: time().prefault("5s"),
+  tls_handshake_timeout: time().prefault("5s"),
+  response_timeout: time().prefault("30s"),
+  body_idle_timeout: time().prefault("60s"),
+  keep_alive_timeout: time().prefault("300s"),
+  max_connections: connections().prefault(400),
+  max_idle_connections: wholeNumber(0, 1_000_000).prefault(200),
+  max_total_connections: connections().prefault(6000),
+  max_queue: wholeNumber(0, 1_000_000).prefault(1000),
+  queue_timeout: time().prefault("5s"),
+  retries: wholeNumber(0, 10).prefault(1),
+});
+
+const probe = section({
+  // CONNECT opens a tunnel and has no answer to judge.
+  method: text("an HTTP method in capitals, not CONNECT", (input) =>
+    /^(?!CONNECT$)[A-Z0-9!#$%&'*+.^_`|~-]{1,32}$/.test(input),
+  ).prefault("GET"),
+  path: text("a path that starts with / and holds no space, # or special character", (input) =>
+    /^\/(?!.*#)[!-~]{0,2047}$/.test(input),
+  ).prefault("/"),
+  expect: statusRanges().prefault("200-399"),
+  timeout: time().prefault("2s"),
+  successes: wholeNumber(1, 100).prefault(3),
+  interval: time("0s").prefault("100ms"),
+});
+
+const switching = section({
+  min_interval: duration("0s", "720h").prefault("10m"), // measured by a clock, never waited for by a timer
+  probe,
+  prepare_timeout: time().prefault("10s"),
+  commit_timeout: time().prefault("2s"),
+  drain: section({
+    deadline: time("0s").prefault("30s"),
+    websocket_window: time("0s").prefault("10s"),
+  }),
+});
+
+/** What `Authorization: Bearer` can carry. */
+export const TOKEN_RULE = "1 to 1024 visible ASCII characters without spaces, or null";
+export const isToken = (input: string): boolean => /^[!-~]{1,1024}$/.test(input);
+
+const admin = section({
+  host: host().prefault("127.0.0.1"),
+  port: port().prefault(8081),
+  token: optionalText(TOKEN_RULE, isToken).prefault(null),
+  token_file: optionalText("a file path, or null", isPath).prefault(null),
+  read_allow: addresses(),
+  on_traffic_port: flag().prefault(true),
+});
+
+/** A map and not an object: any name is safe in it, and names such as `2` keep their place. */
+const backends = z.preprocess(
+  (input) => (isPlainObject(input) ? new Map(Object.entries(input)) : input),
+  z.map(text(`a version name (${VERSION_NAME_RULE})`, isVersionName), backendUrl(), {
+    error: `${MAP}: a version's name and its URL`,
+  }),
+);
+
+const keys = z.strictObject(
+  {
+    server,
+    backends,
+    active_version: text(`a version name (${VERSION_NAME_RULE})`, isVersionName),
+    upstream,
+    switch: switching,
+    admin,
+    log: section({
+      level: oneOf(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).prefault("info"),
+    }),
+    state_dir: text("a folder", isPath).prefault("."),
+  },
+  { error: MAP },
+);
+
+/** Runs the rules between keys even when single keys are wrong: all problems come at once. */
+export const settingsSchema = keys.superRefine(checkTogether, { when: () => true });
+/** The checked keys, named as in the file. */
+export type Settings = z.output<typeof settingsSchema>;
+
+/** Every key that takes a value (`switch.probe.path`), in order. `backends` is one: its names are free. */
+export const KEY_PATHS: readonly string[] = leavesOf(keys, "");
+
+function leavesOf(schema: unknown, path: string): string[] {
+  if (schema instanceof z.ZodPipe) return leavesOf(schema.def.out, path); // a section
+  if (!(schema instanceof z.ZodObject)) return [path];
+  return Object.entries(schema.shape).flatMap(([key, value]) =>
+    leavesOf(value, path === "" ? key : `${path}.${key}`),
+  );
+}
+
+function isPath(input: string): boolean {
+  return input.trim() !== "" && !input.includes("\0") && input.length <= 4096;
+}
+
+function isPlainObject(input: unknown): input is Record<string, unknown> {
+  return typeof input === "object" && input !== null && !Array.isArray(input);
+}
+
+/** The checked config; every duration in ms, every size in bytes, `unlimited` is Infinity. Plain data: it is sent to the workers. */
+export interface Config {
+  readonly server: {
+    readonly host: string;
+    readonly port: number; // 0 lets the system choose
+    readonly workers: number; // `auto` is resolved
+    readonly headerTimeoutMs: number;
+    readonly keepAliveTimeoutMs: number;
+    readonly bodyIdleTimeoutMs: number;
+    readonly maxHeaderBytes: number;
+    readonly maxHeaderCount: number;
+    readonly maxTargetBytes: number;
+    readonly maxBodyBytes: number;
+    readonly maxConnections: number;
+    readonly maxInFlight: number;
+    readonly trustedProxies: readonly string[]; // CIDRs or single addresses
+    readonly shutdownGraceMs: number;
+  };
+  readonly backends: readonly BackendConfig[]; // in the order of the file, 2 or more
+  readonly activeVersion: string; // one of the backends
+  readonly upstream: {
+    readonly connectTimeoutMs: number;
+    readonly tlsHandshakeTimeoutMs: number;
+    readonly responseTimeoutMs: number;
+    readonly bodyIdleTimeoutMs: number;
+    readonly keepAliveTimeoutMs: number;
+    readonly maxConnections: number;
+    readonly maxIdleConnections: number; // may be more than maxConnections
+    readonly maxTotalConnections: number;
+    readonly maxQueue: number;
+    readonly queueTimeoutMs: number;
+    readonly retries: number;
+  };
+  readonly switch: {
+    readonly minIntervalMs: number; // up to 30 days: more than setTimeout can wait
+    readonly probe: ProbeConfig;
+    readonly prepareTimeoutMs: number;
+    readonly commitTimeoutMs: number;
+    readonly drain: { readonly deadlineMs: number; readonly websocketWindowMs: number };
+  };
+  readonly admin: {
+    readonly host: string;
+    readonly port: number; // 0 lets the system choose
+    readonly token: string | null; // read from token_file when that is given
+    readonly readAllow: readonly string[]; // CIDRs or single addresses
+    readonly onTrafficPort: boolean;
+  };
+  readonly log: { readonly level: Settings["log"]["level"] };
+  readonly stateDir: string; // absolute
+}
+
+export interface BackendConfig {
+  /** The version's name. */
+  readonly version: string;
+  /** `http://host:port` or `https://host:port`, as `new URL(...).origin` writes it. */
+  readonly origin: string;
+}
+
+export interface ProbeConfig {
+  readonly method: string;
+  readonly path: string;
+  /** The status codes that are good, as inclusive ranges. */
+  readonly expect: readonly StatusRange[];
+  readonly timeoutMs: number;
+  readonly successes: number;
+  readonly intervalMs: number;
+}

@@ -1,0 +1,76 @@
+/**
+ * Settings to Config: the checked keys under the names the code uses, with their units.
+ *
+ * Pure. Checks nothing; adds what `load.ts` found out from the disk.
+ */
+import type { Config, Settings } from "./schema.ts";
+
+interface FromDisk {
+  /** Absolute. */
+  readonly stateDir: string;
+  readonly tokenFromFile: string | null;
+}
+
+export function toConfig(settings: Settings, { stateDir, tokenFromFile }: FromDisk): Config {
+  const { server, upstream, admin } = settings;
+  return {
+    server: {
+      host: server.host,
+      port: server.port,
+      workers: server.workers,
+      headerTimeoutMs: server.header_timeout,
+      keepAliveTimeoutMs: server.keep_alive_timeout,
+      bodyIdleTimeoutMs: server.body_idle_timeout,
+      maxHeaderBytes: server.max_header_bytes,
+      maxHeaderCount: server.max_header_count,
+      maxTargetBytes: server.max_target_bytes,
+      maxBodyBytes: server.max_body_bytes,
+      maxConnections: server.max_connections,
+      maxInFlight: server.max_in_flight,
+      trustedProxies: server.trusted_proxies,
+      shutdownGraceMs: server.shutdown_grace,
+    },
+    backends: [...settings.backends].map(([version, origin]) => ({ version, origin })),
+    activeVersion: settings.active_version,
+    upstream: {
+      connectTimeoutMs: upstream.connect_timeout,
+      tlsHandshakeTimeoutMs: upstream.tls_handshake_timeout,
+      responseTimeoutMs: upstream.response_timeout,
+      bodyIdleTimeoutMs: upstream.body_idle_timeout,
+      keepAliveTimeoutMs: upstream.keep_alive_timeout,
+      maxConnections: upstream.max_connections,
+      maxIdleConnections: upstream.max_idle_connections,
+      maxTotalConnections: upstream.max_total_connections,
+      maxQueue: upstream.max_queue,
+      queueTimeoutMs: upstream.queue_timeout,
+      retries: upstream.retries,
+    },
+    switch: switchConfig(settings.switch),
+    admin: {
+      host: admin.host,
+      port: admin.port,
+      token: admin.token ?? tokenFromFile,
+      readAllow: admin.read_allow,
+      onTrafficPort: admin.on_traffic_port,
+    },
+    log: { level: settings.log.level },
+    stateDir,
+  };
+}
+
+function switchConfig({ probe, drain, ...limits }: Settings["switch"]): Config["switch"] {
+  return {
+    minIntervalMs: limits.min_interval,
+    probe: {
+      method: probe.method,
+      path: probe.path,
+      expect: probe.expect,
+      timeoutMs: probe.timeout,
+      successes: probe.successes,
+      intervalMs: probe.interval,
+    },
+    prepareTimeoutMs: limits.prepare_timeout,
+    commitTimeoutMs: limits.commit_timeout,
+    drain: { deadlineMs: drain.deadline, websocketWindowMs: drain.websocket_window },
+  };
+}

@@ -1,0 +1,184 @@
+/**
+ * Values: the kinds of value that config keys take, each with what it accepts in words.
+ *
+ * Pure. A reader gets a value as YAML gave it, or as an environment variable or flag did after
+ * `overrides.ts` made numbers of numbers. Which key takes which kind and limits, `schema.ts` says.
+ */
+import { isIP, isIPv4 } from "node:net";
+import { z } from "zod";
+
+/** The value, or why not: a hint beyond "expected …, found …"; empty when there is none. */
+type Reading<T> = { readonly value: T } | { readonly hint: string };
+
+const NO_HINT = { hint: "" } as const;
+
+/** A schema that takes what `read` takes and says `expected` of everything else. */
+export function setting<T>(expected: string, read: (input: unknown) => Reading<T>) {
+  return z.unknown().transform((input, context): T => {
+    const reading = read(input);
+    if ("value" in reading) return reading.value;
+    context.issues.push({ code: "custom", message: expected, input, params: { hint: reading.hint } });
+    return z.NEVER;
+  });
+}
+
+export function text(expected: string, isValid: (input: string) => boolean) {
+  return setting(expected, (input) => readText(input, isValid));
+}
+
+/** Like `text`, and null, which stands for "not set". */
+export function optionalText(expected: string, isValid: (input: string) => boolean) {
+  return setting<string | null>(expected, (input) =>
+    input === null ? { value: null } : readText(input, isValid),
+  );
+}
+
+function readText(input: unknown, isValid: (input: string) => boolean): Reading<string> {
+  if (typeof input === "string") return isValid(input) ? { value: input } : NO_HINT;
+  return typeof input === "number" || typeof input === "boolean" ? { hint: "write it in quotes" } : NO_HINT;
+}
+
+export const flag = () =>
+  setting<boolean>("true or false", (input) => (typeof input === "boolean" ? { value: input } : NO_HINT));
+
+export function oneOf<const T extends string>(names: readonly T[]) {
+  return setting<T>(`one of ${names.join(", ")}`, (input) => {
+    const name = names.find((candidate) => candidate === input);
+    return name === undefined ? NO_HINT : { value: name };
+  });
+}
+
+export function wholeNumber(min: number, max: number) {
+  return setting<number>(`a whole number from ${min} to ${max}`, (input) => readWholeNumber(input, min, max));
+}
+
+export const port = () => wholeNumber(0, 65_535); // 0 lets the system choose
+
+/** @param resolveAuto what `auto` stands for on this machine. */
+export function countOrAuto(max: number, resolveAuto: () => number) {
+  return setting<number>(`auto or a whole number from 1 to ${max}`, (input) =>
+    input === "auto" ? { value: resolveAuto() } : readWholeNumber(input, 1, max),
+  );
+}
+
+function readWholeNumber(input: unknown, min: number, max: number): Reading<number> {
+  if (typeof input === "number" && Number.isInteger(input) && input >= min && input <= max) {
+    return { value: input };
+  }
+  const isQuotedNumber = typeof input === "string" && /^-?\d+$/.test(input);
+  return isQuotedNumber ? { hint: "write the number without quotes" } : NO_HINT;
+}
+
+const MS_OF = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
+const BYTES_OF = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
+
+/** @returns a schema whose value is in ms. Limits are written as the operator would write them. */
+export function duration(min: string, max: string) {
+  return quantity(`a duration from ${min} to ${max}`, MS_OF, min, max, "30s, 250ms, 10m or 1h");
+}
+
+/** @returns a schema whose value is in bytes. */
+export function size(min: string, max: string) {
+  return quantity(`a size from ${min} to ${max}`, BYTES_OF, min, max, "16KiB, 8MiB, 1GiB or 512B");
+}
+
+/** A size, or `unlimited`, which is Infinity. */
+export function sizeOrUnlimited(min: string, max: string) {
+  return setting<number>(`unlimited or a size from ${min} to ${max}`, (input) => {
+    if (input === "unlimited") return { value: Number.POSITIVE_INFINITY };
+    const parsed = size(min, max).safeParse(input);
+    return parsed.success ? { value: parsed.data } : { hint: unitHint(input, "8MiB or 1GiB") };
+  });
+}
+
+function quantity(
+  expected: string,
+  units: Readonly<Record<string, number>>,
+  min: string,
+  max: string,
+  examples: string,
+) {
+  const least = toBaseUnit(min, units) ?? 0;
+  const most = toBaseUnit(max, units) ?? 0;
+  return setting<number>(expected, (input) => {
+    const value = typeof input === "string" ? toBaseUnit(input, units) : undefined;
+    if (value !== undefined && value >= least && value <= most) return { value };
+    return value === undefined ? { hint: unitHint(input, examples) } : NO_HINT;
+  });
+}
+
+function toBaseUnit(input: string, units: Readonly<Record<string, number>>): number | undefined {
+  const [, digits = "", unit = ""] = /^(\d{1,12})([A-Za-z]+)$/.exec(input) ?? [];
+  const factor = Object.hasOwn(units, unit) ? units[unit] : undefined;
+  return factor === undefined ? undefined : Number(digits) * factor;
+}
+
+function unitHint(input: unknown, examples: string): string {
+  const isBare = typeof input === "number" || (typeof input === "string" && /^\d+$/.test(input));
+  return isBare ? `give a unit: ${examples}` : `write it like ${examples}`;
+}
+
+export interface StatusRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** `200-399`, `200`, `200,204,300-399`. */
+export function statusRanges() {
+  return setting<StatusRange[]>("status codes such as 200-399 or 200,204", (input) => {
+    const parts = typeof input === "string" || typeof input === "number" ? String(input).split(",") : [];
+    const ranges = parts.map((part) => {
+      const [, from = "", to = from] = /^\s*([1-5]\d\d)(?:-([1-5]\d\d))?\s*$/.exec(part) ?? [];
+      return { from: Number(from), to: Number(to) };
+    });
+    const isValid = ranges.every(({ from, to }) => from >= 100 && from <= to);
+    return isValid && ranges.length > 0 && ranges.length <= 50 ? { value: ranges } : NO_HINT;
+  });
+}
+
+/** An address to listen on, or a name that resolves to one. */
+export function host() {
+  return text("an IP address or a host name", (input) => {
+    if (isIP(input) !== 0) return true;
+    const isName = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/.test(input);
+    return isName && !/^[\d.]+$/.test(input); // 10.0.0.256 is a mistake, not a name
+  });
+}
+
+/** `10.0.0.0/8`, `::1`. */
+export function addressOrCidr() {
+  return text("an IP address or a CIDR such as 10.0.0.0/8", (input) => {
+    const [address = "", bits = "0", ...rest] = input.split("/");
+    const family = address.includes("%") ? 0 : isIP(address); // a zone means nothing to a list of addresses
+    return (
+      family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)
+    );
+  });
+}
+
+/** A backend's URL. @returns a schema whose value is the origin, as `new URL(...).origin` writes it. */
+export function backendUrl() {
+  return setting<string>('a URL such as "http://10.0.0.1:9000"', (input) => {
+    if (typeof input !== "string") return NO_HINT;
+    const hint = backendUrlHint(input);
+    return hint === undefined ? { value: new URL(input).origin } : { hint };
+  });
+}
+
+/** @returns why `input` cannot be a backend; undefined when it can. */
+function backendUrlHint(input: string): string | undefined {
+  const [, scheme, rest = ""] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(input) ?? [];
+  if (scheme === undefined) return "start with http:// or https://";
+  if (!/^https?$/i.test(scheme)) return "only http:// and https:// can be forwarded to";
+  const [authority = ""] = rest.split(/[/?#]/, 1);
+  if (authority.includes("@")) return "leave out the user and password";
+  if (rest.includes("?")) return "leave out the query";
+  if (rest.includes("#")) return "leave out the fragment";
+  if (rest !== authority && rest !== `${authority}/`) return "leave out the path; it comes from the request";
+  if (/[\s\\]/.test(rest)) return "it holds a space or a backslash";
+  const url = URL.parse(input);
+  if (url === null || url.port === "0") return "the host or the port is not valid";
+  // `http://9001` reads as the address 0.0.35.41, which nobody means.
+  if (isIPv4(url.hostname) && !authority.startsWith(url.hostname)) return `its host reads as ${url.hostname}`;
+  return undefined;
+}

@@ -1,0 +1,101 @@
+/**
+ * The commands that print and end: what goes where, with which exit code.
+ */
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { COMMANDS } from "../../../src/cli/arguments.ts";
+import { EXIT_CODES, helpText } from "../../../src/cli/help.ts";
+import { run } from "../../../src/cli/run.ts";
+import { ENVIRONMENT, type Environment, FLAGS } from "../../../src/config/overrides.ts";
+
+const CONFIG = `
+server: { host: "::1", port: 0, workers: 1 }
+backends: { blue: "http://10.0.0.1:9000", v2: "https://b" }
+active_version: v2
+`;
+
+function configFile(t: TestContext, text: string): string {
+  const folder = mkdtempSync(join(tmpdir(), "traffic-switching-cli-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "config.yaml");
+  writeFileSync(file, text);
+  return file;
+}
+
+function runIt(argv: readonly string[], env: Environment = {}) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const exitCode = run(argv, env, {
+    out: (text) => void out.push(text),
+    err: (text) => void err.push(text),
+  });
+  return { exitCode, out: out.join(""), err: err.join("") };
+}
+
+test("check says what would run and keeps the token to itself", (t) => {
+  const file = configFile(t, CONFIG);
+  const { exitCode, out, err } = runIt(["check", "--config", file], { ADMIN_TOKEN: "s3cret" });
+  assert.equal(exitCode, 0);
+  assert.equal(err, "");
+  assert.equal(
+    out,
+    [
+      `${file}: ok`,
+      "  listen   http://[::1]:(any free port), 1 worker",
+      "  backend  blue  http://10.0.0.1:9000",
+      "  backend  v2    https://b  (active when there is no state)",
+      `  state    ${join(file, "..")}`,
+      "  admin    http://127.0.0.1:8081, token: yes",
+      "",
+    ].join("\n"),
+  );
+});
+
+test("check sends problems to stderr and ends with 2", (t) => {
+  const file = configFile(t, `${CONFIG}sever: 1\n`);
+  const { exitCode, out, err } = runIt(["check"], { CONFIG_FILE: file });
+  assert.equal(exitCode, 2);
+  assert.equal(out, "");
+  assert.equal(
+    err,
+    `${file}: 1 problem in the config\n  sever (line 5): unknown key; did you mean "server"?\n`,
+  );
+});
+
+test("a wrong command line ends with 2", () => {
+  assert.deepEqual(runIt(["--prot"]), {
+    exitCode: 2,
+    out: "",
+    err: "unknown flag --prot; did you mean --port?\nsee traffic-switching --help\n",
+  });
+});
+
+test("serve is left to the caller", () => {
+  assert.deepEqual(runIt(["serve", "--config", "not-there.yaml"]), { exitCode: null, out: "", err: "" });
+});
+
+test("version prints the version of the package", () => {
+  const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+  assert.deepEqual(runIt(["--version"]), { exitCode: 0, out: `traffic-switching ${version}\n`, err: "" });
+});
+
+test("help lists every command, flag, environment variable and exit code within 100 columns", () => {
+  const { exitCode, out } = runIt(["help"]);
+  assert.equal(exitCode, 0);
+  assert.equal(out, helpText());
+  const lines = out.split("\n");
+  const hasLine = (name: string, about: string) =>
+    lines.some((line) => line.includes(`  ${name}`) && line.endsWith(`  ${about}`));
+  for (const { name, about } of [...COMMANDS, ...ENVIRONMENT]) assert.ok(hasLine(name, about), name);
+  for (const { code, about } of EXIT_CODES) assert.ok(hasLine(String(code), about), String(code));
+  for (const { name, about } of FLAGS) {
+    assert.ok(
+      lines.some((line) => line.includes(`--${name}`) && line.endsWith(about)),
+      name,
+    );
+  }
+  for (const line of lines) assert.ok(line.length <= 100, line);
+});

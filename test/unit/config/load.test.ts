@@ -1,0 +1,295 @@
+/**
+ * What a good config becomes: defaults, precedence, paths, secrets. Real files in a folder of their own.
+ */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { configFileOf, loadConfig } from "../../../src/config/load.ts";
+import type { Environment, Flags } from "../../../src/config/overrides.ts";
+import { ConfigError } from "../../../src/config/problem.ts";
+
+const SHORT = `
+backends: { v1: "http://10.0.0.1:9000", v2: "http://10.0.0.2:9000" }
+active_version: v1
+`;
+
+function folder(t: TestContext, files: Record<string, string>): string {
+  const path = mkdtempSync(join(tmpdir(), "traffic-switching-config-"));
+  t.after(() => rmSync(path, { recursive: true }));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(path, name), text);
+  return path;
+}
+
+function load(t: TestContext, text: string, options: { env?: Environment; flags?: Flags } = {}) {
+  const path = folder(t, { "config.yaml": text });
+  return loadConfig({ file: join(path, "config.yaml"), env: {}, cwd: path, ...options });
+}
+
+test("two backends and the active version are enough", (t) => {
+  const config = load(t, SHORT);
+  assert.deepEqual(config.backends, [
+    { version: "v1", origin: "http://10.0.0.1:9000" },
+    { version: "v2", origin: "http://10.0.0.2:9000" },
+  ]);
+  assert.equal(config.activeVersion, "v1");
+  assert.equal(config.server.port, 8080);
+  assert.equal(config.server.workers, Math.min(availableParallelism(), 256));
+  assert.equal(config.server.maxBodyBytes, Number.POSITIVE_INFINITY);
+  assert.equal(config.switch.minIntervalMs, 600_000);
+  assert.deepEqual(config.switch.probe.expect, [{ from: 200, to: 399 }]);
+  assert.equal(config.admin.token, null);
+});
+
+test("a config can be sent to a worker and cannot be changed", (t) => {
+  const config = load(t, SHORT);
+  assert.deepEqual(structuredClone(config), config);
+  assert.ok(Object.isFrozen(config) && Object.isFrozen(config.switch.probe.expect[0]));
+});
+
+test("a flag wins over the environment, the environment over the file, the file over the default", (t) => {
+  const file = `${SHORT}server: { port: 1001 }\nadmin: { port: 2001 }\nlog: { level: warn }\n`;
+  const config = load(t, file, {
+    env: { SERVER_PORT: "1002", ADMIN_PORT: "2002", WORKERS: "3" },
+    flags: { port: "1003" },
+  });
+  assert.equal(config.server.port, 1003);
+  assert.equal(config.admin.port, 2002);
+  assert.equal(config.log.level, "warn");
+  assert.equal(config.server.workers, 3);
+  assert.equal(config.server.host, "0.0.0.0");
+});
+
+test("every environment variable sets its key", (t) => {
+  const config = load(t, SHORT, {
+    env: {
+      SERVER_HOST: "127.0.0.2",
+      SERVER_PORT: "1",
+      ACTIVE_VERSION: "v2",
+      WORKERS: "auto",
+      STATE_DIR: "/tmp/state",
+      ADMIN_HOST: "::1",
+      ADMIN_PORT: "2",
+      ADMIN_TOKEN: "12345",
+      LOG_LEVEL: "debug",
+    },
+  });
+  assert.equal(config.server.host, "127.0.0.2");
+  assert.equal(config.server.port, 1);
+  assert.equal(config.activeVersion, "v2");
+  assert.equal(config.stateDir, "/tmp/state");
+  assert.equal(config.admin.host, "::1");
+  assert.equal(config.admin.port, 2);
+  assert.equal(config.admin.token, "12345");
+  assert.equal(config.log.level, "debug");
+});
+
+test("every flag sets its key", (t) => {
+  const config = load(t, SHORT, {
+    flags: {
+      host: "127.0.0.2",
+      port: "0",
+      backend: ["v2=https://other"],
+      "active-version": "v2",
+      workers: "2",
+      "admin-host": "localhost",
+      "admin-port": "0",
+      "log-level": "silent",
+      "state-dir": "/tmp/state",
+    },
+  });
+  assert.equal(config.server.host, "127.0.0.2");
+  assert.equal(config.server.port, 0);
+  assert.deepEqual(config.backends[1], { version: "v2", origin: "https://other" });
+  assert.equal(config.activeVersion, "v2");
+  assert.equal(config.server.workers, 2);
+  assert.equal(config.admin.host, "localhost");
+  assert.equal(config.admin.port, 0);
+  assert.equal(config.log.level, "silent");
+  assert.equal(config.stateDir, "/tmp/state");
+});
+
+test("an empty environment variable counts as not set", (t) => {
+  const env = { SERVER_PORT: "", BACKEND_V1: "", ADMIN_TOKEN: "", CONFIG_FILE: "", STATE_DIR: "" };
+  assert.deepEqual(load(t, SHORT, { env }).backends, load(t, SHORT).backends);
+  assert.equal(configFileOf({ env }), "config/config.yaml");
+});
+
+test("BACKEND_<NAME> overrides a version of any case, and adds one in lower case", (t) => {
+  const file = `
+backends: { Blue: "http://a:1", green: "http://b:1" }
+active_version: Blue
+`;
+  const env = { BACKEND_BLUE: "http://c:1", BACKEND_GREEN: "http://d:1/", BACKEND_RED: "http://e:80" };
+  assert.deepEqual(load(t, file, { env }).backends, [
+    { version: "Blue", origin: "http://c:1" },
+    { version: "green", origin: "http://d:1" },
+    { version: "red", origin: "http://e" },
+  ]);
+});
+
+test("the backends may come from the environment alone", (t) => {
+  const env = { BACKEND_V1: "http://a:1", BACKEND_V2: "http://a:1", ACTIVE_VERSION: "v2" };
+  const config = load(t, "backends:\nserver:\n", { env });
+  assert.deepEqual(
+    config.backends.map(({ version }) => version),
+    ["v1", "v2"],
+  );
+});
+
+test("what Kubernetes sets for a service called backend adds no version", (t) => {
+  const env = {
+    BACKEND_PORT: "tcp://10.0.0.9:80",
+    BACKEND_V1_SERVICE_HOST: "10.0.0.9",
+    BACKEND_V1_SERVICE_PORT: "80",
+    BACKEND_V1_SERVICE_PORT_HTTP: "80",
+    BACKEND_V1_PORT: "tcp://10.0.0.9:80",
+    BACKEND_V1_PORT_80_TCP: "tcp://10.0.0.9:80",
+    BACKEND_V1_PORT_80_TCP_ADDR: "10.0.0.9",
+  };
+  assert.deepEqual(load(t, SHORT, { env }).backends, load(t, SHORT).backends);
+});
+
+test("a name that a plain object has already is a name like any other", (t) => {
+  const file = `
+backends: { constructor: "http://a:1", toString: "http://b:1" }
+active_version: toString
+`;
+  assert.deepEqual(
+    load(t, file).backends.map(({ version }) => version),
+    ["constructor", "toString"],
+  );
+});
+
+test("state_dir starts from the file's folder, STATE_DIR and --state-dir from the current one", (t) => {
+  const path = folder(t, { "config.yaml": `${SHORT}state_dir: state\n` });
+  const options = { file: join(path, "config.yaml"), env: {}, cwd: "/elsewhere" };
+  assert.equal(loadConfig(options).stateDir, join(path, "state"));
+  assert.equal(loadConfig({ ...options, env: { STATE_DIR: "x" } }).stateDir, "/elsewhere/x");
+  assert.equal(loadConfig({ ...options, flags: { "state-dir": "y" } }).stateDir, "/elsewhere/y");
+});
+
+test("the file is --config, else CONFIG_FILE, else config/config.yaml", () => {
+  assert.equal(configFileOf({ file: "a.yaml", env: { CONFIG_FILE: "b.yaml" } }), "a.yaml");
+  assert.equal(configFileOf({ env: { CONFIG_FILE: "b.yaml" } }), "b.yaml");
+  assert.equal(configFileOf({ env: {} }), "config/config.yaml");
+});
+
+test("the token is read from token_file, trimmed; ADMIN_TOKEN takes its place", (t) => {
+  const text = `${SHORT}admin: { token_file: secret.txt }\n`;
+  const path = folder(t, { "config.yaml": text, "secret.txt": "  s3cret\n" });
+  const options = { file: join(path, "config.yaml"), env: {} };
+  assert.equal(loadConfig(options).admin.token, "s3cret");
+  assert.equal(loadConfig({ ...options, env: { ADMIN_TOKEN: "other" } }).admin.token, "other");
+});
+
+for (const [what, content, expected] of [
+  ["empty", " \n", "is empty"],
+  ["not a token", "my s3cret is", "does not hold a token"],
+] as const) {
+  test(`a token file that is ${what} is refused without showing it`, (t) => {
+    const text = `${SHORT}admin:\n  token_file: hidden-name\n`;
+    const path = folder(t, { "config.yaml": text, "hidden-name": content });
+    assert.throws(
+      () => loadConfig({ file: join(path, "config.yaml"), env: {} }),
+      ({ message }: Error) =>
+        message.includes(`admin.token_file (line 5): the file ${expected}`) &&
+        !/s3cret|hidden-name/.test(message),
+    );
+  });
+}
+
+test("a byte order mark, a comment and anchors are no harm", (t) => {
+  const text = `\uFEFF# first\nbackends: { v1: &one "http://a:1", v2: *one }\nactive_version: v1\n`;
+  assert.equal(load(t, text).backends[1]?.origin, "http://a:1");
+});
+
+test("the listeners may share a port on different addresses, or when the system chooses it", (t) => {
+  for (const text of [
+    'server: { host: 127.0.0.1, port: 80 }\nadmin: { host: "127.0.0.2", port: 80 }\n',
+    "server: { port: 0 }\nadmin: { port: 0 }\n",
+  ]) {
+    assert.doesNotThrow(() => load(t, SHORT + text), ConfigError);
+  }
+});
+
+test("every key of the file arrives under its own name", (t) => {
+  const config = load(
+    t,
+    `
+server:
+  { host: a, port: 1, workers: 2, header_timeout: 3ms, keep_alive_timeout: 4ms, body_idle_timeout: 5ms,
+    max_header_bytes: 6KiB, max_header_count: 17, max_target_bytes: 8KiB, max_body_bytes: 9B, max_connections: 10,
+    max_in_flight: 11, trusted_proxies: ["::1"], shutdown_grace: 12ms }
+backends: { v1: "http://a:1", v2: "http://b:1" }
+active_version: v2
+upstream:
+  { connect_timeout: 21ms, tls_handshake_timeout: 22ms, response_timeout: 23ms, body_idle_timeout: 24ms,
+    keep_alive_timeout: 25ms, max_connections: 26, max_idle_connections: 27, max_total_connections: 28,
+    max_queue: 29, queue_timeout: 30ms, retries: 3 }
+switch:
+  min_interval: 31ms
+  probe: { method: HEAD, path: "/up?x=1", expect: 204, timeout: 32ms, successes: 2, interval: 33ms }
+  prepare_timeout: 34ms
+  commit_timeout: 35ms
+  drain: { deadline: 37ms, websocket_window: 36ms }
+admin: { host: b, port: 41, token: abc, read_allow: [10.0.0.0/8], on_traffic_port: false }
+log: { level: error }
+state_dir: /tmp/state
+`,
+  );
+  assert.deepEqual(config, {
+    server: {
+      host: "a",
+      port: 1,
+      workers: 2,
+      headerTimeoutMs: 3,
+      keepAliveTimeoutMs: 4,
+      bodyIdleTimeoutMs: 5,
+      maxHeaderBytes: 6144,
+      maxHeaderCount: 17,
+      maxTargetBytes: 8192,
+      maxBodyBytes: 9,
+      maxConnections: 10,
+      maxInFlight: 11,
+      trustedProxies: ["::1"],
+      shutdownGraceMs: 12,
+    },
+    backends: [
+      { version: "v1", origin: "http://a:1" },
+      { version: "v2", origin: "http://b:1" },
+    ],
+    activeVersion: "v2",
+    upstream: {
+      connectTimeoutMs: 21,
+      tlsHandshakeTimeoutMs: 22,
+      responseTimeoutMs: 23,
+      bodyIdleTimeoutMs: 24,
+      keepAliveTimeoutMs: 25,
+      maxConnections: 26,
+      maxIdleConnections: 27,
+      maxTotalConnections: 28,
+      maxQueue: 29,
+      queueTimeoutMs: 30,
+      retries: 3,
+    },
+    switch: {
+      minIntervalMs: 31,
+      probe: {
+        method: "HEAD",
+        path: "/up?x=1",
+        expect: [{ from: 204, to: 204 }],
+        timeoutMs: 32,
+        successes: 2,
+        intervalMs: 33,
+      },
+      prepareTimeoutMs: 34,
+      commitTimeoutMs: 35,
+      drain: { deadlineMs: 37, websocketWindowMs: 36 },
+    },
+    admin: { host: "b", port: 41, token: "abc", readAllow: ["10.0.0.0/8"], onTrafficPort: false },
+    log: { level: "error" },
+    stateDir: "/tmp/state",
+  });
+});

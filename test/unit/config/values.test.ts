@@ -1,0 +1,191 @@
+/**
+ * The kinds of value at their edges: what each takes, what it becomes, and what it refuses.
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  addressOrCidr,
+  backendUrl,
+  countOrAuto,
+  duration,
+  host,
+  size,
+  sizeOrUnlimited,
+  statusRanges,
+} from "../../../src/config/values.ts";
+
+const KINDS: readonly {
+  name: string;
+  schema: { safeParse(input: unknown): { success: boolean; data?: unknown } };
+  takes: readonly (readonly [input: unknown, value: unknown])[];
+  refuses: readonly unknown[];
+}[] = [
+  {
+    name: "a duration",
+    schema: duration("0s", "24h"),
+    takes: [
+      ["0s", 0],
+      ["0ms", 0],
+      ["250ms", 250],
+      ["30s", 30_000],
+      ["10m", 600_000],
+      ["1h", 3_600_000],
+      ["24h", 86_400_000],
+      ["1440m", 86_400_000],
+    ],
+    refuses: [
+      0,
+      30,
+      "30",
+      "",
+      "s",
+      "-1s",
+      "1.5s",
+      "1 s",
+      " 1s",
+      "1S",
+      "1d",
+      "1h30m",
+      "25h",
+      "86400001ms",
+      null,
+      {},
+    ],
+  },
+  {
+    name: "a duration with a least value",
+    schema: duration("1ms", "1s"),
+    takes: [
+      ["1ms", 1],
+      ["1s", 1000],
+    ],
+    refuses: ["0s", "0ms", "1001ms", "999999999999h", "9".repeat(400)],
+  },
+  {
+    name: "a size",
+    schema: size("1B", "1GiB"),
+    takes: [
+      ["512B", 512],
+      ["16KiB", 16_384],
+      ["8MiB", 8_388_608],
+      ["1GiB", 1_073_741_824],
+    ],
+    refuses: [
+      "0B",
+      16,
+      "16",
+      "16KB",
+      "16k",
+      "16kib",
+      "1.5MiB",
+      "2GiB",
+      "unlimited",
+      "1constructor",
+      [],
+      true,
+    ],
+  },
+  {
+    name: "a size or unlimited",
+    schema: sizeOrUnlimited("0B", "1GiB"),
+    takes: [
+      ["unlimited", Number.POSITIVE_INFINITY],
+      ["0B", 0],
+      ["1MiB", 1_048_576],
+    ],
+    refuses: ["infinite", Number.POSITIVE_INFINITY, 1, "2GiB", null],
+  },
+  {
+    name: "status codes",
+    schema: statusRanges(),
+    takes: [
+      [200, [{ from: 200, to: 200 }]],
+      ["200", [{ from: 200, to: 200 }]],
+      ["200-399", [{ from: 200, to: 399 }]],
+      [
+        "200,204, 300-399",
+        [
+          { from: 200, to: 200 },
+          { from: 204, to: 204 },
+          { from: 300, to: 399 },
+        ],
+      ],
+    ],
+    refuses: ["", "ok", 99, 600, "20", "399-200", "200-", "-200", "200,", "2xx", null, [200]],
+  },
+  {
+    name: "an address or CIDR",
+    schema: addressOrCidr(),
+    takes: ["10.0.0.0/8", "127.0.0.1", "::1", "fd00::/8", "0.0.0.0/0", "::/128"].map(
+      (text) => [text, text] as const,
+    ),
+    refuses: [
+      "10.0.0.0/33",
+      "::/129",
+      "10.0.0.0/",
+      "10.0.0.0/8/8",
+      "10.0.0",
+      "localhost",
+      "fe80::1%eth0",
+      "",
+      10,
+    ],
+  },
+  {
+    name: "a host",
+    schema: host(),
+    takes: ["0.0.0.0", "::", "localhost", "proxy-1.example.com", "my_host"].map(
+      (text) => [text, text] as const,
+    ),
+    refuses: ["", "a b", "[::1]", "http://a", "a:80", "10.0.0.256", "1.2", "-a", "*", 1],
+  },
+  {
+    name: "a backend URL",
+    schema: backendUrl(),
+    takes: [
+      ["http://a", "http://a"],
+      ["http://A:80/", "http://a"],
+      ["HTTPS://a:443", "https://a"],
+      ["https://a:8443", "https://a:8443"],
+      ["http://[::1]:9001", "http://[::1]:9001"],
+      ["http://10.0.0.1:9000", "http://10.0.0.1:9000"],
+    ],
+    refuses: [
+      "http:a",
+      "http:/a",
+      "//a",
+      "a",
+      "ws://a",
+      "http://a/b",
+      "http://a/.",
+      "http://:80",
+      "http://127.1",
+      " http://a",
+      "http://@a",
+    ],
+  },
+  {
+    name: "a number of workers",
+    schema: countOrAuto(256, () => 7),
+    takes: [
+      ["auto", 7],
+      [1, 1],
+      [256, 256],
+    ],
+    refuses: [0, 257, -1, 1.5, "2", "Auto", null],
+  },
+];
+
+for (const { name, schema, takes, refuses } of KINDS) {
+  test(`${name}: takes what is good`, () => {
+    for (const [input, value] of takes) assert.deepEqual(schema.safeParse(input).data, value, String(input));
+  });
+  test(`${name}: refuses what is not`, () => {
+    for (const input of refuses) assert.equal(schema.safeParse(input).success, false, JSON.stringify(input));
+  });
+}
+
+test("no duration that a timer waits for overflows setTimeout", () => {
+  const longest = duration("0s", "24h").parse("24h");
+  assert.ok(longest < 2 ** 31 - 1);
+});
