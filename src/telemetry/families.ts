@@ -1,0 +1,215 @@
+/**
+ * Families: one look at the whole daemon, as our metric families. Pure: it adds up, it asks nobody.
+ *
+ * Counters are summed over the workers that run and those that are gone, so none falls when one dies.
+ */
+import type { Config } from "../config/schema.ts";
+import { FORWARD_ERRORS } from "../core/errors.ts";
+import type { Version } from "../core/version.ts";
+import type { Build } from "./build.ts";
+import type { Family, Sample } from "./exposition.ts";
+import { METRIC_PREFIX, METRICS, type MetricKey, type MetricLabels } from "./metrics.ts";
+import type { WorkerStats } from "./worker-stats.ts";
+
+/** The workers as a scrape sees them; `Fleet` is one. */
+export interface WorkerSource {
+  readonly size: number;
+  workers(): readonly { readonly id: number; readonly state: string; readonly epoch: number }[];
+  collect(
+    timeoutMs: number,
+  ): Promise<{ readonly stats: ReadonlyMap<number, WorkerStats>; readonly silent: readonly number[] }>;
+  retired(): readonly WorkerStats[];
+}
+
+/** What a scrape needs of the switch's status. */
+export interface SwitchView {
+  readonly activeVersion: Version;
+  readonly epoch: number;
+  readonly cooldownRemainingMs: number;
+  readonly lastProbes: ReadonlyMap<Version, { readonly ok: boolean }>;
+}
+
+/** Everything read for one scrape. */
+export interface Scrape {
+  readonly workers: ReturnType<WorkerSource["workers"]>;
+  readonly size: number;
+  readonly stats: ReadonlyMap<number, WorkerStats>;
+  readonly silent: readonly number[];
+  readonly retired: readonly WorkerStats[];
+  readonly switch: SwitchView;
+}
+
+/** What is counted as an upstream error; each is there from the start, so that a rate sees the first one. */
+const UPSTREAM_REASONS = Object.entries(FORWARD_ERRORS)
+  .filter(
+    ([code, { source }]) => source === "backend" || code === "POOL_EXHAUSTED" || code === "DRAIN_DEADLINE",
+  )
+  .map(([code]) => code.toLowerCase());
+
+const WORKER_STATES = ["starting", "listening", "stopping"];
+
+/** Sums per set of labels, in the order in which they first came. */
+class Tally<K extends MetricKey> {
+  readonly #key: K;
+  readonly #sums = new Map<string, { labels: MetricLabels<K>; value: number }>();
+
+  constructor(key: K) {
+    this.#key = key;
+  }
+
+  add(labels: MetricLabels<K>, value: number): this {
+    const id = Object.values(labels).join("\n");
+    const sum = this.#sums.get(id);
+    if (sum === undefined) this.#sums.set(id, { labels, value });
+    else sum.value += value;
+    return this;
+  }
+
+  family(): Family {
+    return family(
+      this.#key,
+      [...this.#sums.values()].map((sum) => ({ suffix: "", ...sum })),
+    );
+  }
+}
+
+/** Our families, in the order of the table. The two that the switch itself counts are not among them. */
+export function daemonFamilies(scrape: Scrape, config: Pick<Config, "backends">, build: Build): Family[] {
+  const everyStats = [...scrape.stats.values(), ...scrape.retired];
+  const versions = config.backends.map(({ version }) => version);
+  return [
+    ...requestFamilies(everyStats, versions),
+    ...upstreamFamilies(everyStats, versions),
+    ...switchFamilies(scrape, config),
+    ...workerFamilies(scrape),
+    new Tally("build_info").add({ version: build.version, node: build.node }, 1).family(),
+  ];
+}
+
+function requestFamilies(everyStats: readonly WorkerStats[], versions: readonly Version[]): Family[] {
+  const requests = new Tally("http_requests_total");
+  const inFlight = new Tally("http_requests_in_flight");
+  const upgraded = new Tally("upgraded_connections");
+  const connections = new Tally("client_connections").add({}, 0);
+  for (const version of versions) {
+    requests.add({ version, method: "GET", code: "200" }, 0); // the usual case, there from the start
+    inFlight.add({ version }, 0);
+    upgraded.add({ version }, 0);
+  }
+  for (const stats of everyStats) {
+    connections.add({}, stats.clientConnections);
+    for (const { version, method, code, count } of stats.requests) {
+      requests.add({ version, method, code: String(code) }, count);
+    }
+    for (const { version, ...now } of stats.versions) {
+      inFlight.add({ version }, now.inFlight);
+      upgraded.add({ version }, now.upgraded);
+    }
+  }
+  return [
+    requests.family(),
+    durationFamily(everyStats, versions),
+    inFlight.family(),
+    upgraded.family(),
+    connections.family(),
+  ];
+}
+
+function durationFamily(everyStats: readonly WorkerStats[], versions: readonly Version[]): Family {
+  const { buckets } = METRICS.http_request_duration_seconds;
+  const bounds = [...buckets, Number.POSITIVE_INFINITY];
+  const samples = versions.flatMap((version): Sample[] => {
+    const counted = everyStats.flatMap(({ durations }) =>
+      durations.filter((each) => each.version === version),
+    );
+    let below = 0;
+    return [
+      ...bounds.map((le, i) => {
+        below += sum(counted, (each) => each.buckets[i] ?? 0);
+        return { suffix: "_bucket", labels: { version, le }, value: below };
+      }),
+      { suffix: "_sum", labels: { version }, value: sum(counted, (each) => each.sumSeconds) },
+      { suffix: "_count", labels: { version }, value: below },
+    ];
+  });
+  return family("http_request_duration_seconds", samples);
+}
+
+function upstreamFamilies(everyStats: readonly WorkerStats[], versions: readonly Version[]): Family[] {
+  const errors = new Tally("upstream_errors_total");
+  const connections = new Tally("upstream_connections");
+  const queued = new Tally("upstream_queued_requests");
+  const retries = new Tally("upstream_retries_total").add({}, 0);
+  for (const version of versions) {
+    for (const reason of UPSTREAM_REASONS) errors.add({ version, reason }, 0);
+    for (const state of ["active", "idle"]) connections.add({ version, state }, 0);
+    queued.add({ version }, 0);
+  }
+  for (const stats of everyStats) {
+    for (const { version, reason, count } of stats.upstreamErrors) errors.add({ version, reason }, count);
+    for (const { version, ...now } of stats.versions) {
+      connections.add({ version, state: "active" }, now.connectionsActive);
+      connections.add({ version, state: "idle" }, now.connectionsIdle);
+      queued.add({ version }, now.queued);
+      retries.add({}, now.retries);
+    }
+  }
+  return [errors.family(), connections.family(), queued.family(), retries.family()];
+}
+
+function switchFamilies(scrape: Scrape, { backends }: Pick<Config, "backends">): Family[] {
+  const { activeVersion, epoch, cooldownRemainingMs, lastProbes } = scrape.switch;
+  const active = new Tally("active_version");
+  const applied = new Tally("worker_applied_epoch");
+  const up = new Tally("backend_up");
+  for (const { version, origin } of backends) {
+    active.add({ version }, version === activeVersion ? 1 : 0);
+    const probe = lastProbes.get(version);
+    if (probe !== undefined) up.add({ version, backend: origin }, probe.ok ? 1 : 0);
+  }
+  for (const worker of scrape.workers) applied.add({ worker: String(worker.id) }, worker.epoch);
+  return [
+    active.family(),
+    new Tally("switch_epoch").add({}, epoch).family(),
+    applied.family(),
+    new Tally("switch_cooldown_remaining_seconds").add({}, cooldownRemainingMs / 1_000).family(),
+    up.family(),
+  ];
+}
+
+function workerFamilies({ workers, size, stats, silent, retired }: Scrape): Family[] {
+  const states = new Tally("workers");
+  const silence = new Tally("worker_silent");
+  const memory = new Tally("worker_resident_memory_bytes");
+  const delay = new Tally("worker_event_loop_delay_max_seconds");
+  for (const state of WORKER_STATES) states.add({ state }, 0);
+  for (const { id, state } of workers) {
+    states.add({ state }, 1);
+    silence.add({ worker: String(id) }, silent.includes(id) ? 1 : 0);
+  }
+  states.add({ state: "missing" }, size - workers.length);
+  for (const [id, { process }] of stats) {
+    memory.add({ worker: String(id) }, process.residentBytes);
+    delay.add({ worker: String(id) }, process.eventLoopDelayMaxSeconds);
+  }
+  const processes = [...stats.values(), ...retired].map(({ process }) => process);
+  const gcCycles = sum(processes, ({ gcCount }) => gcCount);
+  const gcSeconds = sum(processes, ({ gcSeconds }) => gcSeconds);
+  return [
+    states.family(),
+    silence.family(),
+    memory.family(),
+    delay.family(),
+    new Tally("workers_gc_cycles_total").add({}, gcCycles).family(),
+    new Tally("workers_gc_seconds_total").add({}, gcSeconds).family(),
+  ];
+}
+
+function family(key: MetricKey, samples: readonly Sample[]): Family {
+  const { type, help } = METRICS[key];
+  return { name: METRIC_PREFIX + key, type, help, samples };
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
+}

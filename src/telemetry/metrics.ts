@@ -1,0 +1,142 @@
+/**
+ * Metrics: every metric of the daemon: its name, help, labels and buckets, in one place. Data only.
+ *
+ * README.md lists the same table. The `process_*` and `nodejs_*` families come from prom-client and are not
+ * listed here. Where the values come from is in families.ts.
+ */
+import { DURATION_BUCKETS_SECONDS } from "./worker-stats.ts";
+
+export interface MetricSpec {
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  readonly labels: readonly string[];
+  /** Upper bounds, of a histogram only; +Inf is implied. */
+  readonly buckets?: readonly number[];
+}
+
+export const METRIC_PREFIX = "traffic_switching_";
+
+export const METRICS = {
+  http_requests_total: {
+    type: "counter",
+    help: "Requests that ended, by the status answered (499: the client left first).",
+    labels: ["version", "method", "code"],
+  },
+  http_request_duration_seconds: {
+    type: "histogram",
+    help: "Time from the request's head to the end of its answer.",
+    labels: ["version"],
+    buckets: DURATION_BUCKETS_SECONDS,
+  },
+  http_requests_in_flight: {
+    type: "gauge",
+    help: "Requests that run now.",
+    labels: ["version"],
+  },
+  upgraded_connections: {
+    type: "gauge",
+    help: "Upgraded connections (WebSocket) that are open now.",
+    labels: ["version"],
+  },
+  client_connections: {
+    type: "gauge",
+    help: "Connections of clients that are open now.",
+    labels: [],
+  },
+  upstream_errors_total: {
+    type: "counter",
+    help: "Failures on the way to or from a backend, by error code in lower case.",
+    labels: ["version", "reason"],
+  },
+  upstream_connections: {
+    type: "gauge",
+    help: "Connections to the backends: active (a request runs on it) or idle.",
+    labels: ["version", "state"],
+  },
+  upstream_queued_requests: {
+    type: "gauge",
+    help: "Requests that wait for a connection to a backend.",
+    labels: ["version"],
+  },
+  upstream_retries_total: {
+    type: "counter",
+    help: "Requests that were sent to a backend once more.",
+    labels: [],
+  },
+  active_version: {
+    type: "gauge",
+    help: "1 for the version that serves, 0 for the others.",
+    labels: ["version"],
+  },
+  switch_epoch: {
+    type: "gauge",
+    help: "Number of the switch in force; 0 before the first.",
+    labels: [],
+  },
+  worker_applied_epoch: {
+    type: "gauge",
+    help: "Epoch that the worker last acknowledged.",
+    labels: ["worker"],
+  },
+  switches_total: {
+    type: "counter",
+    help: "Switches and rollbacks that were tried, by how they ended: done, or why not (such as gate_refused).",
+    labels: ["from", "to", "outcome", "trigger"],
+  },
+  switch_duration_seconds: {
+    type: "histogram",
+    help: "Time that each phase of a switch took.",
+    labels: ["phase"],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+  },
+  switch_cooldown_remaining_seconds: {
+    type: "gauge",
+    help: "Time until the next switch is allowed; 0 when it is allowed now.",
+    labels: [],
+  },
+  backend_up: {
+    type: "gauge",
+    help: "1 when the last probe of the backend was good, 0 when it was not; absent until the first probe.",
+    labels: ["version", "backend"],
+  },
+  workers: {
+    type: "gauge",
+    help: "Workers by state: starting, listening, stopping, or missing (dead and not replaced yet).",
+    labels: ["state"],
+  },
+  worker_silent: {
+    type: "gauge",
+    help: "1 when the worker did not answer in time and is counted with what it last said, else 0.",
+    labels: ["worker"],
+  },
+  worker_resident_memory_bytes: {
+    type: "gauge",
+    help: "Resident memory of the worker.",
+    labels: ["worker"],
+  },
+  worker_event_loop_delay_max_seconds: {
+    type: "gauge",
+    help: "Longest delay of the worker's event loop since its last report (about one second).",
+    labels: ["worker"],
+  },
+  workers_gc_cycles_total: {
+    type: "counter",
+    help: "Garbage collections in all workers.",
+    labels: [],
+  },
+  workers_gc_seconds_total: {
+    type: "counter",
+    help: "Time spent in garbage collection in all workers.",
+    labels: [],
+  },
+  build_info: {
+    type: "gauge",
+    help: "Always 1; the labels say which build runs.",
+    labels: ["version", "node"],
+  },
+} as const satisfies Record<string, MetricSpec>;
+
+export type MetricKey = keyof typeof METRICS;
+export type MetricLabels<K extends MetricKey> = Readonly<
+  Record<(typeof METRICS)[K]["labels"][number], string>
+>;

@@ -1,0 +1,60 @@
+/**
+ * What one worker has counted since it started, as plain data: the primary adds the workers up.
+ *
+ * Lists hold only combinations that occurred. Counters grow for the life of the worker.
+ */
+import type { Version } from "../core/version.ts";
+
+/** Upper bounds of the duration histogram, in seconds; the last bucket (+Inf) is implied. */
+export const DURATION_BUCKETS_SECONDS = [
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+] as const;
+
+/** The closed set of method labels; anything else is OTHER. */
+export const METHOD_LABELS = [
+  "GET",
+  "HEAD",
+  "POST",
+  "PUT",
+  "PATCH",
+  "DELETE",
+  "OPTIONS",
+  "CONNECT",
+  "TRACE",
+  "OTHER",
+] as const;
+
+export interface WorkerStats {
+  readonly epoch: number;
+  /** Finished requests; `code` is the status answered, 499 when the client left. */
+  readonly requests: readonly { version: Version; method: string; code: number; count: number }[];
+  /** `buckets[i]` counts durations ≤ DURATION_BUCKETS_SECONDS[i] and above the bound before; one more entry than bounds. */
+  readonly durations: readonly { version: Version; buckets: number[]; sumSeconds: number; count: number }[];
+  readonly versions: readonly {
+    version: Version;
+    inFlight: number;
+    upgraded: number;
+    connectionsActive: number;
+    connectionsIdle: number;
+    queued: number;
+    retries: number;
+  }[];
+  /** `reason` is the code of the failure in lower case: `backend_connect_failed`. */
+  readonly upstreamErrors: readonly { version: Version; reason: string; count: number }[];
+  readonly clientConnections: number;
+  readonly process: ProcessStats;
+}
+
+export interface ProcessStats {
+  readonly cpuUserSeconds: number;
+  readonly cpuSystemSeconds: number;
+  readonly residentBytes: number;
+  readonly heapUsedBytes: number;
+  readonly heapTotalBytes: number;
+  readonly externalBytes: number;
+  readonly gcCount: number;
+  readonly gcSeconds: number;
+  /** Longest and mean delay of the event loop since the last report, seconds. */
+  readonly eventLoopDelayMaxSeconds: number;
+  readonly eventLoopDelayMeanSeconds: number;
+}
