@@ -1,0 +1,33 @@
+/**
+ * What the admin API calls: the parts of the control plane and the telemetry, as narrow as it needs them.
+ */
+import type { Config } from "../../config/schema.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Build } from "../../telemetry/build.ts";
+import type { Metrics } from "../../telemetry/scrape.ts";
+import type { StateStore } from "../switch/state-store.ts";
+import type { Switcher } from "../switch/switcher.ts";
+import type { Fleet } from "../workers/fleet.ts";
+
+export interface AdminDeps {
+  readonly switcher: Pick<Switcher, "switchTo" | "rollback" | "status">;
+  readonly store: Pick<StateStore, "history">;
+  readonly fleet: Pick<Fleet, "workers" | "collect">;
+  readonly metrics: Pick<Metrics, "text" | "summary">;
+  readonly config: Pick<Config, "admin" | "backends">;
+  readonly build: Build;
+  readonly readiness: () => Readiness;
+  readonly clock: Clock;
+  readonly log: AdminLog;
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  /** One line for the operator; empty when ready. */
+  readonly why: string;
+}
+
+/** A pino logger is one. */
+export interface AdminLog {
+  error(fields: object, sentence: string): void;
+}

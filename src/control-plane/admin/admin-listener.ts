@@ -1,0 +1,150 @@
+/**
+ * Admin listener: the node:http server of the admin API, on its own port. Runs in the primary.
+ *
+ * Tight limits, since nobody needs more: small heads, short waits, few connections. What a call does is
+ * the router's.
+ */
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
+import { type AddressInfo, isIPv6 } from "node:net";
+import type { Duplex } from "node:stream";
+import type { AdminAnswer, AdminCall } from "../../core/admin-call.ts";
+import { ERROR_CODES, type ErrorCode, ProxyError, StartError } from "../../core/errors.ts";
+import { readAdminCall, writeAdminAnswer } from "../../http/admin-exchange.ts";
+import { PROBLEM_TYPE, problemAnswer, problemBody, problemFromError } from "../../http/problem.ts";
+import type { AdminLog } from "./admin-deps.ts";
+
+const MAX_CONNECTIONS = 256;
+const MAX_HEADER_BYTES = 16 * 1_024;
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 15_000;
+const KEEP_ALIVE_TIMEOUT_MS = 5_000;
+/** How often Node looks for connections past their time limits. */
+const TIMEOUT_CHECK_MS = 1_000;
+/** What calls that run get when the listener closes. */
+const CLOSE_LIMIT_MS = 2_000;
+
+export interface AdminListenerOptions {
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** Never rejects. */
+  readonly handle: (call: AdminCall) => Promise<AdminAnswer>;
+  readonly log: AdminLog;
+}
+
+export interface AdminListener {
+  /** `http://127.0.0.1:8081` */
+  readonly url: string;
+  readonly port: number;
+  /** Stops accepting, lets calls that run end within 2 s, then cuts the rest. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** @throws StartError when it cannot listen, with what to do about it. */
+export async function startAdminListener({
+  host,
+  port,
+  handle,
+  log,
+}: AdminListenerOptions): Promise<AdminListener> {
+  let isClosing = false;
+  const server = createServer(
+    {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+    },
+    (req, res) => {
+      void answerCall(req, handle, log).then((answer) => {
+        if (isClosing) res.shouldKeepAlive = false;
+        writeAdminAnswer(req, res, answer);
+      });
+    },
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  server.on("clientError", refuseRaw);
+  await listen(server, host, port);
+  server.on("error", (error) => log.error({ err: error }, "the admin listener failed"));
+
+  const { port: boundPort } = server.address() as AddressInfo;
+  return {
+    url: `http://${hostAndPort(host, boundPort)}`,
+    port: boundPort,
+    close() {
+      isClosing = true;
+      return new Promise((resolve) => {
+        const timer = setTimeout(() => server.closeAllConnections(), CLOSE_LIMIT_MS);
+        server.close(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    },
+  };
+}
+
+/** Never rejects. */
+async function answerCall(
+  req: IncomingMessage,
+  handle: AdminListenerOptions["handle"],
+  log: AdminLog,
+): Promise<AdminAnswer> {
+  try {
+    return await handle(await readAdminCall(req, "admin"));
+  } catch (error) {
+    if (error instanceof ProxyError) return problemFromError(error);
+    log.error({ err: error }, "an admin call failed");
+    return problemAnswer("ADMIN_INTERNAL_ERROR", "a fault of the proxy itself; the log has the details");
+  }
+}
+
+/** What Node's parser refuses, or what came too slowly; there is no ServerResponse yet. */
+function refuseRaw(error: Error & { code?: string }, socket: Duplex & { bytesWritten?: number }): void {
+  // Something was sent on this connection before: a second head in the middle of it would be a lie.
+  if (!socket.writable || (socket.bytesWritten ?? 0) > 0) {
+    socket.destroy();
+    return;
+  }
+  const code = refusalOf(error);
+  const body = problemBody(code, ERROR_CODES[code].about);
+  const { status } = ERROR_CODES[code];
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${PROBLEM_TYPE}\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n${body}`,
+    () => socket.destroy(),
+  );
+}
+
+function refusalOf({ code }: { code?: string }): ErrorCode {
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return "CALL_TIMEOUT";
+  return code === "HPE_HEADER_OVERFLOW" ? "HEADERS_TOO_LARGE" : "MALFORMED_REQUEST";
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: NodeJS.ErrnoException) => reject(cannotListen(error, host, port));
+    server.once("error", onError);
+    server.listen({ host, port }, () => {
+      server.off("error", onError);
+      resolve();
+    });
+  });
+}
+
+function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): StartError {
+  const address = hostAndPort(host, port);
+  const what: Record<string, string> = {
+    EADDRINUSE: "the port is in use; end the process that listens there, or set admin.port (ADMIN_PORT)",
+    EACCES: "not permitted; set admin.port (ADMIN_PORT) to 1024 or more",
+    EADDRNOTAVAIL: "this machine has no such address; set admin.host (ADMIN_HOST)",
+    ENOTFOUND: "the name is unknown; set admin.host (ADMIN_HOST)",
+  };
+  const why = what[error.code ?? ""] ?? error.message;
+  return new StartError(`the admin API cannot listen on ${address}: ${why}`, 1, { cause: error });
+}
+
+function hostAndPort(host: string, port: number): string {
+  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+}

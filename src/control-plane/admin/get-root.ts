@@ -1,0 +1,22 @@
+/**
+ * GET / on the admin listener: the list of calls, until the console takes this place.
+ */
+import type { AdminAnswer } from "../../core/admin-call.ts";
+import { textAnswer } from "./answers.ts";
+
+const CALLS = `traffic-switching, admin API
+
+POST /switch     {"version": "v2", "reason"?, "force"?, "dry_run"?, "expect"?, "wait"?}
+POST /rollback   {"reason"?, "force"?, "expect"?}
+GET  /status     what serves, workers, health, drain, cool-down
+GET  /metrics    Prometheus text; JSON with Accept: application/json
+GET  /history    the switches that happened, newest first; ?limit=50
+GET  /livez      200 while the daemon runs
+GET  /readyz     200 while every worker listens
+
+Calls with POST need Content-Type: application/json and, once admin.token is set, Authorization: Bearer.
+`;
+
+export function getRoot(): AdminAnswer {
+  return textAnswer(200, CALLS);
+}

@@ -1,0 +1,65 @@
+/**
+ * GET /status: what serves, how it is doing, and what still runs on versions that were switched away from.
+ *
+ * Shows no secret: the config refuses backend URLs with userinfo, and the token is never looked at.
+ */
+import type { AdminAnswer } from "../../core/admin-call.ts";
+import type { LastProbe } from "../switch/gate.ts";
+import type { AdminDeps } from "./admin-deps.ts";
+import { jsonAnswer } from "./answers.ts";
+
+/** A worker that stays silent longer is left out of the drain's numbers. */
+const COLLECT_TIMEOUT_MS = 300;
+
+export async function getStatus(deps: AdminDeps): Promise<AdminAnswer> {
+  const { config, switcher, fleet, build, readiness } = deps;
+  const drain = await runningDrains(deps);
+  const status = switcher.status(); // read after the wait, so that the answer is of one moment
+  const backends = Object.fromEntries(config.backends.map(({ version, origin }) => [version, origin]));
+  return jsonAnswer({
+    current_version: status.activeVersion,
+    current_backend: backends[status.activeVersion] ?? null,
+    backends,
+    epoch: status.epoch,
+    phase: status.phase,
+    workers: fleet.workers().map(({ id, pid, state, epoch }) => ({ id, pid, state, epoch })),
+    health: Object.fromEntries(
+      config.backends.map(({ version }) => [version, health(status.lastProbes.get(version))]),
+    ),
+    drain: drain.filter(({ version }) => version !== status.activeVersion),
+    cooldown_remaining_seconds: Math.ceil(status.cooldownRemainingMs / 1_000),
+    rollback_to: status.rollbackTo,
+    state: {
+      source: status.state.source,
+      damaged: status.state.damaged.length > 0,
+      problems: status.state.damaged,
+    },
+    ready: readiness().ready,
+    uptime_seconds: Math.floor(process.uptime()),
+    build,
+  });
+}
+
+function health(probe: LastProbe | undefined) {
+  if (probe === undefined) return { state: "unknown", at: null, saw: null };
+  return { state: probe.ok ? "healthy" : "unhealthy", at: probe.at, saw: probe.saw };
+}
+
+/** Only what still runs something. The workers are asked only when there may be something. */
+async function runningDrains({ switcher, fleet, clock }: AdminDeps) {
+  const { drains } = switcher.status();
+  if (drains.length === 0) return [];
+  const { stats } = await fleet.collect(COLLECT_TIMEOUT_MS);
+  const versions = [...stats.values()].flatMap((each) => each.versions);
+  return drains
+    .map(({ version, deadlineAtMs }) => {
+      const running = versions.filter((each) => each.version === version);
+      return {
+        version,
+        in_flight: running.reduce((total, { inFlight }) => total + inFlight, 0),
+        upgraded: running.reduce((total, { upgraded }) => total + upgraded, 0),
+        deadline_at: new Date(clock.wallMs() + deadlineAtMs - clock.nowMs()).toISOString(),
+      };
+    })
+    .filter(({ in_flight, upgraded }) => in_flight + upgraded > 0);
+}

@@ -1,0 +1,66 @@
+/**
+ * Router: one admin call to its handler: path, then method, then access, then the handler.
+ *
+ * Runs in the primary, for the admin listener and for the calls that workers relay from the traffic port.
+ * Never rejects: every failure is an answer.
+ */
+import type { AdminAnswer, AdminCall } from "../../core/admin-call.ts";
+import { TRAFFIC_PORT_PATHS } from "../../core/admin-call.ts";
+import { ProxyError } from "../../core/errors.ts";
+import { problemAnswer } from "../../http/problem.ts";
+import { type Actor, accessRules, checkAccess, type Need } from "./access.ts";
+import type { AdminDeps } from "./admin-deps.ts";
+import { getLivez, getReadyz } from "./get-health.ts";
+import { getHistory } from "./get-history.ts";
+import { getMetrics } from "./get-metrics.ts";
+import { getRoot } from "./get-root.ts";
+import { getStatus } from "./get-status.ts";
+import { postRollback } from "./post-rollback.ts";
+import { postSwitch } from "./post-switch.ts";
+import { refusalAnswer } from "./refusal.ts";
+
+interface Route {
+  readonly methods: readonly string[];
+  readonly need: Need;
+  readonly handle: (call: AdminCall, deps: AdminDeps, actor: Actor) => AdminAnswer | Promise<AdminAnswer>;
+}
+
+const READ = ["GET", "HEAD"];
+const CHANGE = ["POST"];
+
+const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
+  ["/", { methods: READ, need: "read", handle: () => getRoot() }],
+  ["/switch", { methods: CHANGE, need: "change", handle: postSwitch }],
+  ["/rollback", { methods: CHANGE, need: "change", handle: postRollback }],
+  ["/status", { methods: READ, need: "read", handle: (_, deps) => getStatus(deps) }],
+  ["/metrics", { methods: READ, need: "read", handle: getMetrics }],
+  ["/history", { methods: READ, need: "read", handle: getHistory }],
+  ["/livez", { methods: READ, need: "open", handle: () => getLivez() }],
+  ["/readyz", { methods: READ, need: "open", handle: (_, deps) => getReadyz(deps) }],
+]);
+
+/** @throws StartError for a bad entry of `admin.read_allow`. */
+export function createAdminRouter(deps: AdminDeps): (call: AdminCall) => Promise<AdminAnswer> {
+  const rules = accessRules(deps.config.admin);
+  return async (call) => {
+    try {
+      const route = findRoute(call);
+      if (!route.methods.includes(call.method)) {
+        const allow = route.methods.join(", ");
+        return problemAnswer("METHOD_NOT_ALLOWED", `this path takes ${allow}`, {}, { Allow: allow });
+      }
+      const { actor } = checkAccess(call, route.need, rules);
+      return await route.handle(call, deps, actor);
+    } catch (error) {
+      return refusalAnswer(error, call, deps.log);
+    }
+  };
+}
+
+/** The query is not looked at; a path that only resembles one of ours is not ours. */
+function findRoute({ target, listener }: AdminCall): Route {
+  const path = target.split("?", 1)[0] ?? "";
+  const route = listener === "traffic" && !TRAFFIC_PORT_PATHS.has(path) ? undefined : ROUTES.get(path);
+  if (route === undefined) throw new ProxyError("NOT_FOUND", "no such path; GET / lists the calls");
+  return route;
+}
