@@ -1,0 +1,75 @@
+/**
+ * Record: counts how requests ended; the only place that does.
+ *
+ * Plain numbers in typed arrays, one set per version, read out when the primary asks: nothing is made per
+ * request. Duration counts from the parsed head to the last byte handed to the client's socket.
+ */
+
+import { DURATION_BUCKETS_SECONDS, METHOD_LABELS, type WorkerStats } from "../../telemetry/worker-stats.ts";
+import type { Backend } from "../backend/backend.ts";
+
+const LOWEST_CODE = 100;
+const CODES = 500; // 100 to 599
+const METHOD_INDEX: ReadonlyMap<string, number> = new Map(
+  METHOD_LABELS.map((label, index) => [label, index]),
+);
+const OTHER = METHOD_LABELS.length - 1;
+const BUCKETS_MS = Float64Array.from(DURATION_BUCKETS_SECONDS, (seconds) => seconds * 1_000);
+
+export class Recorder {
+  readonly #counts: Float64Array[]; // per version: method × code
+  readonly #buckets: Float64Array[];
+  readonly #sumMs: Float64Array;
+  readonly #errors: Map<string, number>[]; // keys are codes of our own table
+  readonly #backends: readonly Backend[];
+
+  constructor(backends: readonly Backend[]) {
+    this.#backends = backends;
+    this.#counts = backends.map(() => new Float64Array(METHOD_LABELS.length * CODES));
+    this.#buckets = backends.map(() => new Float64Array(BUCKETS_MS.length + 1));
+    this.#sumMs = new Float64Array(backends.length);
+    this.#errors = backends.map(() => new Map());
+  }
+
+  /** @param code the status answered; 499 when the client left first. */
+  request(backend: Backend, method: string, code: number, durationMs: number): void {
+    const { index } = backend;
+    const counts = this.#counts[index];
+    const buckets = this.#buckets[index];
+    if (counts === undefined || buckets === undefined) return;
+    const slot = (METHOD_INDEX.get(method) ?? OTHER) * CODES + (code - LOWEST_CODE);
+    counts[slot] = (counts[slot] ?? 0) + 1; // a code outside 100 to 599 falls beside the array
+    let bucket = 0;
+    while (bucket < BUCKETS_MS.length && durationMs > (BUCKETS_MS[bucket] ?? 0)) bucket++;
+    buckets[bucket] = (buckets[bucket] ?? 0) + 1;
+    this.#sumMs[index] = (this.#sumMs[index] ?? 0) + durationMs;
+  }
+
+  /** A failure on the way to or from the backend, by the name of its code. */
+  upstreamError(backend: Backend, reason: string): void {
+    const errors = this.#errors[backend.index];
+    errors?.set(reason, (errors.get(reason) ?? 0) + 1);
+  }
+
+  read(): Pick<WorkerStats, "requests" | "durations" | "upstreamErrors"> {
+    return {
+      requests: this.#backends.flatMap(({ version, index }) => {
+        const found: { version: string; method: string; code: number; count: number }[] = [];
+        this.#counts[index]?.forEach((count, slot) => {
+          if (count === 0) return;
+          const method = METHOD_LABELS[Math.floor(slot / CODES)] ?? "OTHER";
+          found.push({ version, method, code: LOWEST_CODE + (slot % CODES), count });
+        });
+        return found;
+      }),
+      durations: this.#backends.map(({ version, index }) => {
+        const buckets = [...(this.#buckets[index] ?? [])];
+        const count = buckets.reduce((sum, each) => sum + each, 0);
+        return { version, buckets, sumSeconds: (this.#sumMs[index] ?? 0) / 1_000, count };
+      }),
+      upstreamErrors: this.#backends.flatMap(({ version, index }) =>
+        [...(this.#errors[index] ?? [])].map(([reason, count]) => ({ version, reason, count })),
+      ),
+    };
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * Worker report: what one worker has counted and holds now, put together when the primary asks.
+ */
+import { monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
+import type { ProcessStats, WorkerStats } from "../telemetry/worker-stats.ts";
+import type { ConnectionPool } from "./forward/connection-pool.ts";
+import type { Recorder } from "./record/record.ts";
+import type { Serving } from "./serving.ts";
+
+const EVENT_LOOP_RESOLUTION_MS = 20;
+const NANOSECONDS = 1e9;
+
+export interface ReportSources {
+  readonly serving: Serving;
+  readonly recorder: Recorder;
+  pool(origin: string): ConnectionPool | undefined;
+  clientConnections(): number;
+}
+
+/** Starts measuring the process; the returned function reads everything out. */
+export function createWorkerReport({
+  serving,
+  recorder,
+  pool,
+  clientConnections,
+}: ReportSources): () => WorkerStats {
+  const readProcess = measureProcess();
+  return () => ({
+    epoch: serving.current.epoch,
+    ...recorder.read(),
+    versions: serving.backends.map(({ version, origin, requests, tunnels, retries }) => {
+      const load = pool(origin)?.load;
+      return {
+        version,
+        inFlight: requests.size,
+        upgraded: tunnels.size,
+        connectionsActive: load?.active ?? 0,
+        connectionsIdle: load?.idle ?? 0,
+        queued: load?.queued ?? 0,
+        retries,
+      };
+    }),
+    clientConnections: clientConnections(),
+    process: readProcess(),
+  });
+}
+
+function measureProcess(): () => ProcessStats {
+  const loop = monitorEventLoopDelay({ resolution: EVENT_LOOP_RESOLUTION_MS });
+  loop.enable();
+  let gcCount = 0;
+  let gcSeconds = 0;
+  new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) {
+      gcCount++;
+      gcSeconds += duration / 1_000;
+    }
+  }).observe({ entryTypes: ["gc"] });
+  return () => {
+    const cpu = process.cpuUsage();
+    const memory = process.memoryUsage();
+    const stats: ProcessStats = {
+      cpuUserSeconds: cpu.user / 1e6,
+      cpuSystemSeconds: cpu.system / 1e6,
+      residentBytes: memory.rss,
+      heapUsedBytes: memory.heapUsed,
+      heapTotalBytes: memory.heapTotal,
+      externalBytes: memory.external,
+      gcCount,
+      gcSeconds,
+      eventLoopDelayMaxSeconds: loop.max / NANOSECONDS,
+      eventLoopDelayMeanSeconds: Number.isNaN(loop.mean) ? 0 : loop.mean / NANOSECONDS,
+    };
+    loop.reset();
+    return stats;
+  };
+}
