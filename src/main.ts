@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+/**
+ * Entry: looks at the runtime, then becomes the primary or a worker, or runs a command that only prints.
+ *
+ * Everything else is imported after the look: undici cannot even be loaded by an old Node.
+ */
+import cluster from "node:cluster";
+
+const NEEDED = { major: 24, minor: 9 }; // http.createServer's shouldUpgradeCallback
+
+function isTooOld(): boolean {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  return major < NEEDED.major || (major === NEEDED.major && minor < NEEDED.minor);
+}
+
+async function main(): Promise<void> {
+  if (isTooOld()) {
+    process.stderr.write(
+      `traffic-switching needs Node.js ${NEEDED.major}.${NEEDED.minor} or later; this is ${process.versions.node}.\n` +
+        "In a checkout, `npm start` and `npx traffic-switching` use the one that `npm ci` installed.\n",
+    );
+    process.exitCode = 1;
+    return;
+  }
+  if (cluster.isWorker) {
+    const { runWorker } = await import("./worker.ts");
+    runWorker();
+    return;
+  }
+  const { run } = await import("./cli/run.ts");
+  const argv = process.argv.slice(2);
+  const exitCode = run(argv, process.env, {
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+  });
+  if (exitCode !== null) {
+    process.exitCode = exitCode;
+    return;
+  }
+  const { runPrimary } = await import("./primary.ts");
+  await runPrimary(argv, process.env);
+}
+
+await main();

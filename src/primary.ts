@@ -1,0 +1,174 @@
+/**
+ * Primary: wires the control plane together: state, workers, switch, admin API, signals. No logic of its own.
+ *
+ * Opens in the order in which a failure should be told: config, state folder, port, admin port, workers.
+ * It never touches a client's request.
+ */
+import { parseArguments } from "./cli/arguments.ts";
+import { loadConfig } from "./config/load.ts";
+import type { Config } from "./config/schema.ts";
+import { startAdminListener } from "./control-plane/admin/admin-listener.ts";
+import { createAdminRouter } from "./control-plane/admin/router.ts";
+import { readBootId } from "./control-plane/switch/boot-id.ts";
+import { openFileStore } from "./control-plane/switch/file-store.ts";
+import { Switcher } from "./control-plane/switch/switcher.ts";
+import { bindListeningSocket } from "./control-plane/workers/listening-socket.ts";
+import { Supervisor } from "./control-plane/workers/supervisor.ts";
+import { systemClock } from "./core/clock.ts";
+import { StartError } from "./core/errors.ts";
+import { readBuild } from "./telemetry/build.ts";
+import { createLogger, type Logger } from "./telemetry/logger.ts";
+import { createMetrics } from "./telemetry/scrape.ts";
+
+/** Orphaned workers of a primary that was killed let go of the port within this time. */
+const PORT_PATIENCE_MS = 2_000;
+
+/**
+ * What the workers' node is started with.
+ *
+ * - http-proxy still calls util._extend, which is no news to an operator.
+ * - One worker per core: helper threads of the garbage collection only get in each other's way (measured:
+ *   a seventh of the CPU per request).
+ * - MiB of the young generation: bodies stream through 64 KiB buffers that live for a moment but are only
+ *   freed when it is collected, so a small one keeps memory flat. See README, "Memory".
+ */
+const WORKER_FLAGS = ["--disable-warning=DEP0060", "--no-parallel-scavenge", "--max-semi-space-size=2"];
+
+/** A flag that the operator has set, on the command line or in NODE_OPTIONS, stays. */
+function workerFlags(given: string): string[] {
+  const names = given.replaceAll("_", "-");
+  return WORKER_FLAGS.filter((flag) => !names.includes(flag.replace(/^--(no-)?/, "").replace(/=.*/, "")));
+}
+
+export async function runPrimary(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+  try {
+    const { flags } = parseArguments(argv);
+    await startPrimary(loadConfig({ file: flags.config, env, flags }));
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    process.stderr.write(`traffic-switching: ${error.message}\n`);
+    process.exit(error.exitCode);
+  }
+}
+
+async function startPrimary(config: Config): Promise<void> {
+  const log = createLogger({ level: config.log.level, role: "primary" });
+  const build = readBuild();
+  const { store, recovered } = await openFileStore({
+    stateDir: config.stateDir,
+    versions: config.backends.map(({ version }) => version),
+    clock: systemClock,
+    log,
+  });
+  let phase: "starting" | "running" | "ending" = "starting";
+  const socket = await bindListeningSocket(config.server.host, config.server.port, PORT_PATIENCE_MS);
+
+  const supervisor: Supervisor = new Supervisor({
+    config,
+    socket,
+    snapshot: { activeVersion: recovered.version ?? config.activeVersion, epoch: recovered.epoch },
+    clock: systemClock,
+    log,
+    workerFlags: workerFlags([...process.execArgv, process.env.NODE_OPTIONS].join(" ")),
+    onAdminCall: (call) => route(call),
+    onListenFailed: (message) => {
+      log.fatal({ host: config.server.host, port: socket.port }, `a worker cannot listen: ${message}`);
+      supervisor.kill();
+      process.exit(1);
+    },
+  });
+  const switcher: Switcher = new Switcher({
+    config,
+    fleet: supervisor,
+    store,
+    recovered,
+    clock: systemClock,
+    bootId: await readBootId(),
+    log,
+    observe: { switchEnded: (...end) => metrics.switches.switchEnded(...end) },
+  });
+  const metrics = createMetrics({
+    config,
+    workers: supervisor,
+    switchView: () => switcher.status(),
+    build,
+    clock: systemClock,
+  });
+  const route = createAdminRouter({
+    switcher,
+    store,
+    fleet: supervisor,
+    metrics,
+    config,
+    build,
+    clock: systemClock,
+    readiness: () => readiness(phase, supervisor),
+    log,
+  });
+  const admin = await startAdminListener({ ...config.admin, handle: route, log });
+
+  const end = async (): Promise<void> => {
+    phase = "ending";
+    const lastSwitch = switcher.close(); // no new one; one that runs ends with its workers at the latest
+    await supervisor.stop(config.server.shutdownGraceMs);
+    await lastSwitch;
+    await admin.close(); // last, so that /readyz says why until the end
+    await store.release();
+  };
+  endOnSignals(log, supervisor, end);
+
+  log.info(
+    {
+      version: build.version,
+      node: build.node,
+      listen: `http://${config.server.host}:${socket.port}`,
+      admin: admin.url,
+      workers: config.server.workers,
+      backends: Object.fromEntries(config.backends.map(({ version, origin }) => [version, origin])),
+      active_version: switcher.snapshot().activeVersion,
+      epoch: switcher.snapshot().epoch,
+      state_dir: config.stateDir,
+      state_source: recovered.source,
+    },
+    "starting",
+  );
+  for (const problem of recovered.damaged)
+    log.error({ state_dir: config.stateDir }, `state is damaged: ${problem}`);
+  await supervisor.start();
+  if (phase === "starting") {
+    phase = "running";
+    log.info({ active_version: switcher.snapshot().activeVersion }, "ready: every worker listens");
+  }
+}
+
+function readiness(
+  phase: "starting" | "running" | "ending",
+  supervisor: Supervisor,
+): { ready: boolean; why: string } {
+  if (phase === "ending") return { ready: false, why: "the daemon is ending" };
+  const listening = supervisor.workers().filter(({ state }) => state === "listening").length;
+  if (listening < supervisor.size)
+    return { ready: false, why: `${listening} of ${supervisor.size} workers listen` };
+  return { ready: true, why: "" };
+}
+
+/** The first SIGTERM or SIGINT ends in order, the second at once. */
+function endOnSignals(log: Logger, supervisor: Supervisor, end: () => Promise<void>): void {
+  let isEnding = false;
+  const onSignal = (signal: "SIGTERM" | "SIGINT"): void => {
+    if (isEnding) {
+      log.warn({ signal }, "second signal: ending now");
+      supervisor.kill();
+      process.exit(1);
+    }
+    isEnding = true;
+    log.info({ signal }, "ending: no new connections; what runs may finish");
+    void end().then(() => {
+      log.info("ended");
+      process.exit(0);
+    });
+  };
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+  process.on("SIGHUP", () => log.info("SIGHUP ignored: there is no reload; restart to read a new config"));
+}

@@ -1,0 +1,198 @@
+/**
+ * Worker: wires the data plane of one process together and obeys the primary. No logic of its own.
+ *
+ * Says hello, is given the config, the snapshot and the listening socket, and only then listens. Without
+ * its primary it would go on serving a version that may no longer be the active one: it ends itself.
+ */
+import cluster from "node:cluster";
+import { systemClock } from "./core/clock.ts";
+import type { ForwardErrorCode } from "./core/errors.ts";
+import type { Version } from "./core/version.ts";
+import type { Backend } from "./data-plane/backend/backend.ts";
+import { createAgent, shareOf } from "./data-plane/forward/agent.ts";
+import { isUpstreamFailure, reasonOf } from "./data-plane/forward/failures.ts";
+import { startSweeper } from "./data-plane/forward/sweeper.ts";
+import { createUpgrade } from "./data-plane/forward/upgrade.ts";
+import { createAdminRelay } from "./data-plane/listener/admin-relay.ts";
+import { createClientSide } from "./data-plane/listener/client-side.ts";
+import { Drains } from "./data-plane/listener/drain.ts";
+import { createHttpListener } from "./data-plane/listener/http-listener.ts";
+import { stopListener } from "./data-plane/listener/stop.ts";
+import { createPipeline } from "./data-plane/pipeline.ts";
+import { prepare } from "./data-plane/prepare.ts";
+import { Recorder } from "./data-plane/record/record.ts";
+import { Serving } from "./data-plane/serving.ts";
+import { createWorkerReport } from "./data-plane/worker-report.ts";
+import { Channel, type IpcEnd } from "./ipc/channel.ts";
+import type { FromWorker, ToWorker } from "./ipc/messages.ts";
+import { type ErrorSum, ErrorSums } from "./telemetry/error-sums.ts";
+import { createLogger } from "./telemetry/logger.ts";
+
+/** A call may wait for a gate that takes minutes; the primary answers or dies. */
+const ADMIN_CALL_LIMIT_MS = 15 * 60_000;
+const REPORT_EVERY_MS = 1_000;
+/** What an orphan may still take to finish what it runs. */
+const ORPHAN_GRACE_MS = 5_000;
+/** The kernel cuts it to net.core.somaxconn. */
+const BACKLOG = 65_535;
+
+type Start = ToWorker & { type: "start" };
+
+export function runWorker(): void {
+  process.on("SIGTERM", () => {}); // the primary says when; a signal to the whole group is not for us
+  process.on("SIGINT", () => {});
+  process.on("SIGHUP", () => {});
+
+  // Otherwise node:cluster exits at once when the primary is gone, and cuts what runs.
+  if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
+  let running: RunningWorker | null = null;
+  const channel = new Channel<FromWorker, ToWorker>(process as IpcEnd, "worker", (message, handle) => {
+    if (message.type === "start") running = startWorker(message, handle, channel);
+    else running?.obey(message);
+  });
+  process.on("disconnect", () => {
+    if (running === null) process.exit(1);
+    else running.obey({ type: "stop", graceMs: ORPHAN_GRACE_MS });
+  });
+  channel.send({ type: "hello" });
+}
+
+interface RunningWorker {
+  obey(message: ToWorker): void;
+}
+
+function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker, ToWorker>): RunningWorker {
+  const { config, snapshot } = start;
+  const share = { index: start.index, workers: start.workers };
+  const log = createLogger({ level: config.log.level, role: "worker", worker: start.index + 1 });
+  process.on("uncaughtException", (error) => {
+    log.fatal({ err: error }, "worker failed; it is replaced");
+    process.exit(1);
+  });
+
+  const serving = new Serving(config, snapshot);
+  const { agent, pool } = createAgent(config, share);
+  const recorder = new Recorder(serving.backends);
+  const errors = new ErrorSums(
+    systemClock,
+    config.backends.map(({ version }) => version),
+  );
+  const logSum = (sum: ErrorSum): void =>
+    log.warn({ ...sum }, sum.count === 1 ? "request failed" : "requests failed");
+  const noteFailure = (version: Version | null, code: ForwardErrorCode, message: string): void => {
+    const sum = errors.add(code, version, message);
+    if (sum !== null) logSum(sum);
+  };
+  const onFailure = (backend: Backend, code: ForwardErrorCode, message: string): void => {
+    if (isUpstreamFailure(code)) recorder.upstreamError(backend, reasonOf(code));
+    noteFailure(backend.version, code, message);
+  };
+
+  const limits = {
+    queueTimeoutMs: config.upstream.queueTimeoutMs,
+    responseTimeoutMs: config.upstream.responseTimeoutMs,
+    upstreamBodyIdleMs: config.upstream.bodyIdleTimeoutMs,
+    clientBodyIdleMs: config.server.bodyIdleTimeoutMs,
+  };
+  const sweeper = startSweeper(serving.backends, systemClock, Object.values(limits));
+  const ending = { isEnding: false };
+  const describeSocket = createClientSide(config.server.trustedProxies);
+  const pipeline = createPipeline({
+    serving,
+    limits: { ...config.server, maxInFlight: shareOf(config.server.maxInFlight, share) },
+    adminRelay: createAdminRelay(config.admin.onTrafficPort, async (call) => {
+      const answer = await channel.ask<ToWorker & { type: "admin-answer" }>(
+        (id) => ({ type: "admin-call", id, call }),
+        ADMIN_CALL_LIMIT_MS,
+      );
+      return answer?.answer ?? null;
+    }),
+    describeClient: ({ socket }) => describeSocket(socket),
+    forward: {
+      agent,
+      limits: { ...limits, maxBodyBytes: config.server.maxBodyBytes, retries: config.upstream.retries },
+      coarse: sweeper.coarse,
+      load: { inFlight: 0 },
+      ending,
+      onFailure,
+    },
+    upgrade: createUpgrade({
+      handshakeTimeoutMs: config.upstream.connectTimeoutMs + config.upstream.responseTimeoutMs,
+      onHandshake: (backend, status, durationMs) => recorder.request(backend, "GET", status, durationMs),
+      onFailure,
+    }),
+    recorder,
+  });
+  const listener = createHttpListener(config, share, {
+    ...pipeline,
+    onMalformed: (code, message) => noteFailure(null, code, message),
+  });
+
+  const drains = new Drains();
+  const preparing = new Map<number, AbortController>();
+  const report = createWorkerReport({
+    serving,
+    recorder,
+    pool,
+    clientConnections: () => listener.connections.size,
+  });
+  setInterval(() => {
+    channel.send({ type: "stats", id: 0, stats: report() });
+    for (const sum of errors.due()) logSum(sum);
+  }, REPORT_EVERY_MS).unref();
+
+  listener.server.on("error", (error: NodeJS.ErrnoException) => {
+    channel.send({ type: "listen-failed", code: error.code ?? "", message: error.message });
+  });
+  listener.server.listen(handle, BACKLOG, () => channel.send({ type: "listening" }));
+
+  const obey = (message: ToWorker): void => {
+    switch (message.type) {
+      case "prepare": {
+        const { id, version, waitMs } = message;
+        const stopper = new AbortController();
+        preparing.set(id, stopper);
+        const { origin } = serving.backend(version);
+        void prepare(agent, origin, config.switch.probe, waitMs, systemClock, stopper.signal).then((seen) => {
+          preparing.delete(id);
+          channel.send({ type: "prepared", id, report: seen });
+        });
+        return;
+      }
+      case "abort-prepare":
+        preparing.get(message.id)?.abort();
+        return;
+      case "apply-snapshot": {
+        const left = serving.current.active;
+        serving.apply(message.snapshot);
+        if (left !== serving.current.active) drains.start(left, message.drain);
+        drains.cancel(serving.current.active); // one that is switched back to is no longer drained
+        channel.send({ type: "applied", id: message.id, epoch: serving.current.epoch });
+        return;
+      }
+      case "collect-stats":
+        channel.send({ type: "stats", id: message.id, stats: report() });
+        return;
+      case "stop":
+        if (ending.isEnding) return;
+        ending.isEnding = true;
+        void stopListener({
+          listener,
+          backends: serving.backends,
+          drains,
+          graceMs: message.graceMs,
+          websocketWindowMs: config.switch.drain.websocketWindowMs,
+        }).then(async (outcome) => {
+          for (const sum of errors.flush()) logSum(sum);
+          log.info({ outcome }, "worker ends");
+          await channel.sendLast({ type: "stats", id: 0, stats: report() });
+          process.exit(0);
+        });
+        return;
+      case "start":
+      case "admin-answer":
+        return; // the first message only; an answer after its time limit
+    }
+  };
+  return { obey };
+}
