@@ -1,0 +1,26 @@
+/**
+ * A contender: one proxy in its fastest documented set-up for one process or one worker, doing the same job
+ * as all others: everything that comes to `port` goes to the backend.
+ */
+import type { Command } from "../process.ts";
+
+export interface Job {
+  readonly port: number;
+  readonly backendPort: number;
+  /** An empty folder of its own, removed afterwards. */
+  readonly dir: string;
+}
+
+export interface Contender {
+  readonly name: string;
+  /** Its set-up, for the report. */
+  readonly about: string;
+  /** Runs only when --only names it. */
+  readonly isExtra?: boolean;
+  /** Of the program itself; undefined when it is not on this machine, which leaves the contender out. */
+  version(): string | undefined;
+  /** Writes what it needs into `job.dir`; says how it is started. */
+  prepare(job: Job): Promise<Command>;
+  /** Asks the running one whether it is what it should be; throws when not. */
+  verify?(pid: number): void;
+}
