@@ -34,10 +34,13 @@ const PORT_PATIENCE_MS = 2_000;
  */
 const WORKER_FLAGS = ["--disable-warning=DEP0060", "--no-parallel-scavenge", "--max-semi-space-size=2"];
 
-/** A flag that the operator has set, on the command line or in NODE_OPTIONS, stays. */
+/** A V8 flag that the operator has set, on the command line or in NODE_OPTIONS, stays. */
 function workerFlags(given: string): string[] {
-  const names = given.replaceAll("_", "-");
-  return WORKER_FLAGS.filter((flag) => !names.includes(flag.replace(/^--(no-)?/, "").replace(/=.*/, "")));
+  const isSet = (name: string): boolean => given.replaceAll("_", "-").includes(name);
+  return WORKER_FLAGS.filter((flag) => {
+    if (flag.startsWith("--max-semi-space-size")) return !isSet("semi-space-size");
+    return !(flag === "--no-parallel-scavenge" && isSet("parallel-scavenge"));
+  });
 }
 
 export async function runPrimary(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {

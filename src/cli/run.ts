@@ -5,11 +5,11 @@
  */
 import { configFileOf, loadConfig } from "../config/load.ts";
 import type { Environment } from "../config/overrides.ts";
+import { packageVersion } from "../config/package-version.ts";
 import { StartError } from "../core/errors.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkReport } from "./check.ts";
 import { helpText } from "./help.ts";
-import { packageVersion } from "./package-version.ts";
 
 export interface Output {
   out(text: string): void;

@@ -68,10 +68,16 @@ function measureProcess(): () => ProcessStats {
       externalBytes: memory.external,
       gcCount,
       gcSeconds,
-      eventLoopDelayMaxSeconds: loop.max / NANOSECONDS,
-      eventLoopDelayMeanSeconds: Number.isNaN(loop.mean) ? 0 : loop.mean / NANOSECONDS,
+      eventLoopDelayMaxSeconds: delaySeconds(loop.max),
+      eventLoopDelayMeanSeconds: delaySeconds(loop.mean),
     };
     loop.reset();
     return stats;
   };
+}
+
+/** The histogram measures from timer to timer; what is above its resolution is delay. */
+function delaySeconds(nanoseconds: number): number {
+  if (Number.isNaN(nanoseconds)) return 0; // nothing measured since the last report
+  return Math.max(0, nanoseconds / NANOSECONDS - EVENT_LOOP_RESOLUTION_MS / 1_000);
 }

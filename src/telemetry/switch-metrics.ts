@@ -9,7 +9,7 @@ import { METRIC_PREFIX, METRICS } from "./metrics.ts";
 export const SWITCH_PHASES = ["prepare", "persist", "commit"] as const;
 export type SwitchPhase = (typeof SWITCH_PHASES)[number];
 
-/** How a switch ended: done, or why not. A closed set. */
+/** How a call ended. Dry runs, no-ops and names that are not configured are no switches. A closed set. */
 export type SwitchOutcome =
   | "done"
   | "nothing_to_roll_back"

@@ -28,7 +28,8 @@ interface Route {
 const READ = ["GET", "HEAD"];
 const CHANGE = ["POST"];
 
-const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
+/** Every call of the admin API by its path; README lists the same, and a test holds the two equal. */
+export const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ["/", { methods: READ, need: "read", handle: () => getRoot() }],
   ["/switch", { methods: CHANGE, need: "change", handle: postSwitch }],
   ["/rollback", { methods: CHANGE, need: "change", handle: postRollback }],

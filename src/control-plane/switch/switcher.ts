@@ -13,6 +13,7 @@ import type { Snapshot } from "../../config/snapshot.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ProxyError } from "../../core/errors.ts";
 import type { Version } from "../../core/version.ts";
+import type { SwitchOutcome } from "../../telemetry/switch-metrics.ts";
 import type { Fleet } from "../workers/fleet.ts";
 import { Cooldown, entryAgeMs, wholeSeconds } from "./cooldown.ts";
 import {
@@ -40,18 +41,6 @@ import type { SwitchLog } from "./switch-log.ts";
 import { SwitchRefusal } from "./switch-refusal.ts";
 
 export type Phase = "idle" | "prepare" | "persist" | "commit";
-
-/** How a call ended, for the metrics; dry runs, no-ops and names that are not configured are no switches. */
-export type SwitchOutcome =
-  | "done"
-  | "nothing_to_roll_back"
-  | "in_progress"
-  | "expectation_failed"
-  | "cooling_down"
-  | "gate_refused"
-  | "not_ready"
-  | "write_failed"
-  | "failed";
 
 export type PhaseSeconds = Partial<Record<Exclude<Phase, "idle">, number>>;
 
@@ -146,7 +135,8 @@ export class Switcher {
   /** @throws SwitchRefusal or ProxyError with a code of the admin API; nothing has changed then. */
   async switchTo(call: SwitchCall, context: CallContext): Promise<SwitchAnswer> {
     this.#refuseWhenClosed();
-    return this.#keys.once(context.idempotencyKey, context.bodyDigest, () => this.#switchTo(call, context));
+    const key = call.dryRun ? null : context.idempotencyKey; // a dry run changes nothing, so it spends no key
+    return this.#keys.once(key, context.bodyDigest, () => this.#switchTo(call, context));
   }
 
   /** Back to the version that the last switch left. @throws like `switchTo` */

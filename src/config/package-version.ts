@@ -1,5 +1,5 @@
 /**
- * Package version: the version in our own package.json.
+ * Package version: the version in our own package.json, as `--version`, /status and `build_info` say it.
  *
  * Looks for the file upwards, since compiled and source files lie at different depths below it.
  */
