@@ -1,0 +1,191 @@
+/**
+ * The layout holds: layers, cycles, homes of packages, errors. Each rule is also shown a tree that breaks it,
+ * so that one that can no longer fail is found.
+ */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { RULES } from "./architecture/rules.ts";
+import { makeTree, packageOf, readTree } from "./architecture/source-tree.ts";
+
+const source = readTree("src");
+
+for (const rule of RULES) {
+  test(rule.says, () => assert.deepEqual(rule.violations(source), []));
+}
+
+/** Trees that break exactly one rule, and the violation that must be found. */
+const BROKEN: readonly { what: string; tree: Record<string, string>; finds: string }[] = [
+  {
+    what: "core that imports config",
+    tree: { "core/a.ts": 'import { b } from "../config/b.ts";\n' },
+    finds: "core/a.ts may not import config/b.ts",
+  },
+  {
+    what: "a type that config takes from a layer above",
+    tree: { "config/a.ts": 'import type { B } from "../ipc/b.ts";\n' },
+    finds: "config/a.ts may not import ipc/b.ts",
+  },
+  {
+    what: "an import over several lines, from the other plane",
+    tree: { "data-plane/a.ts": 'import {\n  type B,\n  c,\n} from "../control-plane/switch/b.ts";\n' },
+    finds: "data-plane/a.ts may not import control-plane/switch/b.ts",
+  },
+  {
+    what: "something handed on from the other plane",
+    tree: { "control-plane/a.ts": 'export { b } from "../data-plane/b.ts";\n' },
+    finds: "control-plane/a.ts may not import data-plane/b.ts",
+  },
+  {
+    what: "an import of a type in the middle of the code",
+    tree: { "core/a.ts": 'let a: import("../http/b.ts").B;\n' },
+    finds: "core/a.ts may not import http/b.ts",
+  },
+  {
+    what: "cli that knows a plane",
+    tree: { "cli/a.ts": 'import { b } from "../control-plane/b.ts";\n' },
+    finds: "cli/a.ts may not import control-plane/b.ts",
+  },
+  {
+    what: "a primary that takes more than the arguments from cli",
+    tree: {
+      "primary.ts": 'import { a } from "./cli/arguments.ts";\nimport { b } from "./cli/run.ts";\n',
+    },
+    finds: "primary.ts may not import cli/run.ts",
+  },
+  {
+    what: "a main that loads a plane while it runs",
+    tree: { "main.ts": 'const { a } = await import("./data-plane/a.ts");\n' },
+    finds: "main.ts may not import data-plane/a.ts",
+  },
+  {
+    what: "a folder that has no place in the layers",
+    tree: { "utils/a.ts": 'import { b } from "node:fs";\n' },
+    finds: "utils/a.ts no layer for utils",
+  },
+  {
+    what: "two files that import each other",
+    tree: { "core/a.ts": 'import "./b.ts";\n', "core/b.ts": 'import type { A } from "./a.ts";\n' },
+    finds: "core/a.ts > core/b.ts > core/a.ts",
+  },
+  {
+    what: "a longer cycle behind a start that is not part of it",
+    tree: {
+      "main.ts": 'import "./core/a.ts";\n',
+      "core/a.ts": 'import "./b.ts";\n',
+      "core/b.ts": 'import "./c.ts";\n',
+      "core/c.ts": 'import "./b.ts";\n',
+    },
+    finds: "core/b.ts > core/c.ts > core/b.ts",
+  },
+  {
+    what: "http-proxy outside of its home",
+    tree: { "data-plane/forward/exchange.ts": 'import httpProxy from "http-proxy";\n' },
+    finds: "data-plane/forward/exchange.ts may not load http-proxy",
+  },
+  {
+    what: "undici loaded where its types would do",
+    tree: {
+      "health/probe.ts": 'import { type Dispatcher } from "undici";\n',
+      "health/b.ts": 'import type { Dispatcher } from "undici";\n',
+    },
+    finds: "health/probe.ts may not load undici",
+  },
+  {
+    what: "a clock in core that reads a file",
+    tree: { "core/a.ts": 'import { readFileSync } from "node:fs";\n' },
+    finds: "core/a.ts may not import node:fs",
+  },
+  {
+    what: "a disk in the data plane",
+    tree: { "data-plane/admit/a.ts": 'import { open } from "node:fs/promises";\n' },
+    finds: "data-plane/admit/a.ts may not import node:fs/promises",
+  },
+  {
+    what: "a step that imports another step",
+    tree: {
+      "data-plane/record/a.ts":
+        'import { B } from "../backend/b.ts";\nimport type { C } from "../forward/c.ts";\n',
+    },
+    finds: "data-plane/record/a.ts may not import data-plane/forward/c.ts",
+  },
+  {
+    what: "a step that imports what stands above the steps",
+    tree: { "data-plane/admit/a.ts": 'import type { B } from "../serving.ts";\n' },
+    finds: "data-plane/admit/a.ts may not import data-plane/serving.ts",
+  },
+  {
+    what: "a backend that knows a step",
+    tree: { "data-plane/backend/a.ts": 'import type { B } from "../pick/b.ts";\n' },
+    finds: "data-plane/backend/a.ts may not import data-plane/pick/b.ts",
+  },
+  {
+    what: "a listener that knows several steps",
+    tree: {
+      "data-plane/pipeline.ts": 'import "./admit/a.ts";\nimport "./forward/b.ts";\n',
+      "data-plane/listener/a.ts": 'import "../admit/a.ts";\nimport "../forward/b.ts";\n',
+    },
+    finds: "data-plane/listener/a.ts knows several steps: admit, forward",
+  },
+  {
+    what: "a plain Error",
+    tree: { "config/a.ts": '// no new Error("x")\nthrow new Error("b");\n' },
+    finds: 'config/a.ts: throw new Error("b");',
+  },
+  {
+    what: "a built-in error of another name",
+    tree: { "core/errors.ts": 'throw new RangeError("b");\nthrow new ProxyError("C", "d");\n' },
+    finds: 'core/errors.ts: throw new RangeError("b");',
+  },
+  {
+    what: "an error class of its own",
+    tree: { "config/a.ts": "class A extends TypeError {}\nclass B extends StartError {}\n" },
+    finds: "config/a.ts: class A extends TypeError {}",
+  },
+  { what: "a default export", tree: { "core/a.ts": "export default 1;\n" }, finds: "core/a.ts" },
+  {
+    what: "a default export by name",
+    tree: { "core/a.ts": "export { a as default };\n" },
+    finds: "core/a.ts",
+  },
+];
+
+for (const { what, tree, finds } of BROKEN) {
+  test(`the rules find ${what}`, () => {
+    const found = RULES.flatMap((rule) => rule.violations(makeTree(tree)));
+    assert.deepEqual(found, [finds]);
+  });
+}
+
+test("every rule is shown to fail", () => {
+  const failing = RULES.filter((rule) =>
+    BROKEN.some(({ tree }) => rule.violations(makeTree(tree)).length > 0),
+  );
+  assert.deepEqual(
+    failing.map(({ says }) => says),
+    RULES.map(({ says }) => says),
+  );
+});
+
+test("every import of our own leads to a file", () => {
+  const paths = new Set(source.map(({ path }) => path));
+  assert.ok(paths.size > 50, `only ${paths.size} files found`);
+  const ours = source.flatMap(({ imports }) => imports.filter(({ isOurs }) => isOurs));
+  assert.deepEqual(
+    ours.filter(({ to }) => !paths.has(to)),
+    [],
+  );
+});
+
+test("src imports every dependency, and nothing that is not one", () => {
+  const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"));
+  const packages = new Set(
+    source.flatMap(({ imports }) => imports.flatMap((found) => packageOf(found) ?? [])),
+  );
+  assert.deepEqual([...packages].sort(), Object.keys(dependencies).sort());
+});
+
+test("no file of src is left out by the search for imports", () => {
+  const without = source.filter(({ text, imports }) => /^import\b/m.test(text) && imports.length === 0);
+  assert.deepEqual(without, []);
+});

@@ -1,0 +1,159 @@
+/**
+ * The rules of the layout, each a pure function from a tree to its violations. Pure.
+ *
+ * Which part may know which, and who alone touches what. A new folder of src/ gets its line in LAYERS.
+ */
+import { packageOf, type SourceFile } from "./source-tree.ts";
+
+export interface Rule {
+  readonly says: string;
+  /** One line for each violation; empty when the rule holds. */
+  violations(tree: readonly SourceFile[]): string[];
+}
+
+const SHARED = ["core", "config", "health", "http", "telemetry", "ipc"];
+
+/** What each part of src/ may import besides itself: a folder with all that is in it, or one file. */
+const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  config: ["core"],
+  health: ["core", "config"],
+  http: ["core", "config"],
+  telemetry: ["core", "config"],
+  ipc: ["core", "config", "health", "telemetry"],
+  "data-plane": SHARED,
+  "control-plane": SHARED,
+  cli: ["core", "config"],
+  demo: ["core", "config"],
+  "primary.ts": [...SHARED, "control-plane", "cli/arguments.ts"],
+  "worker.ts": [...SHARED, "data-plane"],
+  "main.ts": [...SHARED, "cli", "primary.ts", "worker.ts"],
+};
+
+/** The only files that may load a package, not just its types. */
+const HOMES: Readonly<Record<string, RegExp>> = {
+  "http-proxy": /^data-plane\/forward\/upgrade\.ts$/,
+  undici: /^data-plane\/forward\/(agent|connection-pool)\.ts$/,
+  pino: /^telemetry\//,
+  "prom-client": /^telemetry\//,
+  yaml: /^config\//,
+};
+
+/** Parts that must do without some of node: core does no I/O at all, a request needs no disk and no fork. */
+const WITHOUT: readonly { readonly part: string; readonly modules: RegExp }[] = [
+  { part: "core", modules: /^node:/ },
+  { part: "data-plane", modules: /^node:(fs|child_process|cluster|sqlite|worker_threads)(\/|$)/ },
+  { part: "control-plane", modules: /^node:(worker_threads|sqlite)(\/|$)/ },
+];
+
+const STEPS = ["admit", "route", "pick", "forward", "record"];
+/** The files of the data plane that know several steps. */
+const KNOWS_STEPS = ["data-plane/pipeline.ts", "data-plane/serving.ts", "data-plane/worker-report.ts"];
+
+export const RULES: readonly Rule[] = [
+  {
+    says: "imports go one way: core < config < health, http, telemetry < ipc < the planes < primary, worker < main; cli and demo need core and config alone",
+    violations: (tree) =>
+      eachImport(tree, (file, { to, isOurs }) => {
+        const allowed = LAYERS[file.part];
+        if (!allowed) return `no layer for ${file.part}`;
+        const isAllowed = [file.part, ...allowed].some((one) => to === one || to.startsWith(`${one}/`));
+        return isOurs && !isAllowed ? `may not import ${to}` : null;
+      }),
+  },
+  { says: "there are no cycles, not even of types", violations: (tree) => cycles(tree) },
+  {
+    says: "http-proxy, undici, pino, prom-client and yaml each have a home; elsewhere only their types",
+    violations: (tree) =>
+      eachImport(tree, (file, found) => {
+        const home = HOMES[packageOf(found) ?? ""];
+        return home && !found.isType && !home.test(file.path) ? `may not load ${found.to}` : null;
+      }),
+  },
+  {
+    says: "core imports nothing of node; the data plane neither disk nor processes; nobody starts threads",
+    violations: (tree) =>
+      eachImport(tree, (file, { to }) =>
+        WITHOUT.some(({ part, modules }) => part === file.part && modules.test(to))
+          ? `may not import ${to}`
+          : null,
+      ),
+  },
+  {
+    says: "in the data plane a step imports backend/ alone, backend/ nothing, and only pipeline.ts, serving.ts and worker-report.ts know several steps",
+    violations: dataPlane,
+  },
+  {
+    says: "every failure is a ProxyError or a StartError: no built-in error is made, and core/errors.ts alone extends one",
+    violations: (tree) =>
+      tree.flatMap((file) => {
+        const isForbidden = (line: string): boolean =>
+          BUILT_IN_MADE.test(line) || (BUILT_IN_EXTENDED.test(line) && file.path !== "core/errors.ts");
+        return codeLines(file)
+          .filter(isForbidden)
+          .map((line) => `${file.path}: ${line.trim()}`);
+      }),
+  },
+  {
+    says: "there are no default exports",
+    violations: (tree) =>
+      tree
+        .filter(({ text }) => /^export (default\b|\{[^}]*\bas default\b)/m.test(text))
+        .map(({ path }) => path),
+  },
+];
+
+const BUILT_IN_MADE = /\bnew (Aggregate|Eval|Range|Reference|Syntax|Type|URI)?Error\(/;
+const BUILT_IN_EXTENDED = /\bextends (Aggregate|Eval|Range|Reference|Syntax|Type|URI)?Error\b/;
+
+function eachImport(
+  tree: readonly SourceFile[],
+  judge: (file: SourceFile, found: SourceFile["imports"][number]) => string | null,
+): string[] {
+  return tree.flatMap((file) =>
+    file.imports.flatMap((found) => {
+      const problem = judge(file, found);
+      return problem === null ? [] : [`${file.path} ${problem}`];
+    }),
+  );
+}
+
+function dataPlane(tree: readonly SourceFile[]): string[] {
+  const stepOf = (path: string): string | undefined =>
+    STEPS.find((step) => path.startsWith(`data-plane/${step}/`));
+  return tree
+    .filter(({ part }) => part === "data-plane")
+    .flatMap(({ path, imports }) => {
+      const own = path.split("/").slice(0, -1).join("/");
+      const others = imports.filter(
+        ({ to, isOurs }) => isOurs && to.startsWith("data-plane/") && !to.startsWith(`${own}/`),
+      );
+      const foreign = others.filter(({ to }) => !to.startsWith("data-plane/backend/"));
+      if (own === "data-plane/backend") return others.map(({ to }) => `${path} may not import ${to}`);
+      if (stepOf(path)) return foreign.map(({ to }) => `${path} may not import ${to}`);
+      const known = new Set(imports.map(({ to }) => stepOf(to)).filter(Boolean));
+      if (known.size < 2 || KNOWS_STEPS.includes(path)) return [];
+      return [`${path} knows several steps: ${[...known].join(", ")}`];
+    });
+}
+
+/** Every cycle once, as the way around. */
+function cycles(tree: readonly SourceFile[]): string[] {
+  const files = new Map(tree.map((file) => [file.path, file]));
+  const done = new Set<string>();
+  const found: string[] = [];
+  const visit = (path: string, way: readonly string[]): void => {
+    const at = way.indexOf(path);
+    if (at >= 0) found.push([...way.slice(at), path].join(" > "));
+    if (at >= 0 || done.has(path)) return;
+    for (const { to, isOurs } of files.get(path)?.imports ?? []) if (isOurs) visit(to, [...way, path]);
+    done.add(path);
+  };
+  for (const { path } of tree) visit(path, []);
+  return found;
+}
+
+/** Without comments that have a line of their own. */
+function codeLines({ text }: SourceFile): string[] {
+  return text.split("\n").filter((line) => !/^\s*(\/\/|\/?\*)/.test(line));
+}
