@@ -32,7 +32,12 @@ const PORT_PATIENCE_MS = 2_000;
  * - MiB of the young generation: bodies stream through 64 KiB buffers that live for a moment but are only
  *   freed when it is collected, so a small one keeps memory flat. See README, "Memory".
  */
-const WORKER_FLAGS = ["--disable-warning=DEP0060", "--no-parallel-scavenge", "--max-semi-space-size=2"];
+const WORKER_FLAGS = [
+  "--disable-warning=DEP0060",
+  "--no-parallel-scavenge",
+  "--max-semi-space-size=2",
+  "--expose-gc",
+];
 
 /** A V8 flag that the operator has set, on the command line or in NODE_OPTIONS, stays. */
 function workerFlags(given: string): string[] {

@@ -66,7 +66,7 @@ export function createPipeline(steps: Steps): Pipeline {
     return headers === null
       ? {
           code: "MALFORMED_REQUEST",
-          message: "no Host field, more than one, or a length that is no safe integer",
+          message: "no Host field or more than one, or a body whose length is not clear",
         }
       : { code: null, target, headers };
   };

@@ -35,6 +35,7 @@ export function probe(
     let status: number | null = null;
     let bytes = 0;
     let controller: Dispatcher.DispatchController | null = null;
+    let cancelQueued = (): void => {};
     let isSettled = false;
 
     const settle = (ok: boolean, saw: string, isCutShort = false): void => {
@@ -47,6 +48,7 @@ export function probe(
     };
     const giveUp = (saw: string, isCutShort = false): void => {
       settle(false, saw, isCutShort);
+      cancelQueued();
       controller?.abort(GIVEN_UP);
     };
     const onAbort = (): void => {
@@ -63,6 +65,34 @@ export function probe(
     signal.addEventListener("abort", onAbort);
     if (signal.aborted) return onAbort();
 
+    const handler: QueuedHandler = {
+      onQueued(cancel) {
+        cancelQueued = cancel;
+      },
+      onRequestStart(started) {
+        controller = started;
+        if (isSettled) throw GIVEN_UP;
+      },
+      onResponseStart(_, code) {
+        if (code >= 200) status = code;
+      },
+      onResponseData(_, chunk) {
+        bytes += chunk.length;
+        if (bytes > MAX_BODY_BYTES) giveUp(`${status}, with a body of more than ${MAX_BODY_BYTES} bytes`);
+      },
+      onResponseEnd() {
+        const isExpected = config.expect.some(
+          ({ from, to }) => status !== null && status >= from && status <= to,
+        );
+        settle(
+          isExpected,
+          isExpected ? String(status) : `${status}, expected ${describeRanges(config.expect)}`,
+        );
+      },
+      onResponseError(_, error) {
+        settle(false, status === null ? describeError(error) : `${status}, then ${describeError(error)}`);
+      },
+    };
     dispatcher.dispatch(
       {
         origin,
@@ -72,34 +102,13 @@ export function probe(
         servername: new URL(origin).hostname,
         reset: false,
       } as Dispatcher.DispatchOptions,
-      {
-        onRequestStart(started) {
-          controller = started;
-          if (isSettled) throw GIVEN_UP;
-        },
-        onResponseStart(_, code) {
-          if (code >= 200) status = code;
-        },
-        onResponseData(_, chunk) {
-          bytes += chunk.length;
-          if (bytes > MAX_BODY_BYTES) giveUp(`${status}, with a body of more than ${MAX_BODY_BYTES} bytes`);
-        },
-        onResponseEnd() {
-          const isExpected = config.expect.some(
-            ({ from, to }) => status !== null && status >= from && status <= to,
-          );
-          settle(
-            isExpected,
-            isExpected ? String(status) : `${status}, expected ${describeRanges(config.expect)}`,
-          );
-        },
-        onResponseError(_, error) {
-          settle(false, status === null ? describeError(error) : `${status}, then ${describeError(error)}`);
-        },
-      },
+      handler,
     );
   });
 }
+
+/** A dispatcher with a queue says how to leave it; see connection-pool.ts. */
+type QueuedHandler = Dispatcher.DispatchHandler & { onQueued(cancel: () => void): void };
 
 const GIVEN_UP = Object.assign(Object.create(Error.prototype) as Error, { message: "given up" });
 

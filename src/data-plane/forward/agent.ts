@@ -17,6 +17,11 @@ export function shareOf(total: number, { index, workers }: Share): number {
   return Math.max(1, Math.floor(total / workers) + (index < total % workers ? 1 : 0));
 }
 
+/** 0 stays 0: it switches something off. */
+function shareOrNone(total: number, share: Share): number {
+  return total === 0 ? 0 : shareOf(total, share);
+}
+
 /** The limits of one worker's pool for one backend, see `upstream` in the config reference. */
 export function poolLimits(config: Config, share: Share): PoolLimits {
   const { upstream, backends } = config;
@@ -27,8 +32,8 @@ export function poolLimits(config: Config, share: Share): PoolLimits {
   );
   return {
     maxConnections: shareOf(perBackend, share),
-    maxIdleConnections: shareOf(Math.min(upstream.maxIdleConnections, perBackend), share),
-    maxQueue: upstream.maxQueue === 0 ? 0 : shareOf(upstream.maxQueue, share),
+    maxIdleConnections: shareOrNone(Math.min(upstream.maxIdleConnections, perBackend), share),
+    maxQueue: shareOrNone(upstream.maxQueue, share),
     connectTimeoutMs: upstream.connectTimeoutMs,
     tlsHandshakeTimeoutMs: upstream.tlsHandshakeTimeoutMs,
     keepAliveTimeoutMs: upstream.keepAliveTimeoutMs,

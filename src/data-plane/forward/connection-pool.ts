@@ -8,6 +8,7 @@
  * may wait here is the request's own affair (see exchange.ts), which leaves the queue by `cancel`.
  */
 import diagnostics from "node:diagnostics_channel";
+import { isIP, type Socket } from "node:net";
 import { buildConnector, Client, Dispatcher } from "undici";
 import { ProxyError } from "../../core/errors.ts";
 import { prepareBackendSocket } from "./backend-socket.ts";
@@ -56,11 +57,7 @@ export class ConnectionPool extends Dispatcher {
     this.#limits = limits;
     // One for all connections: it keeps the TLS sessions.
     const handshakeMs = origin.protocol === "https:" ? limits.tlsHandshakeTimeoutMs : 0;
-    const connect = buildConnector({ timeout: limits.connectTimeoutMs + handshakeMs, allowH2: false });
-    this.#connect = (options, done) =>
-      connect(options, (...[error, socket]) =>
-        error === null ? done(null, prepareBackendSocket(socket)) : done(error, null),
-      );
+    this.#connect = connectorFor(origin, limits.connectTimeoutMs + handshakeMs);
   }
 
   /** Connections in use or being opened, open and idle, and requests that wait for one. */
@@ -120,7 +117,12 @@ export class ConnectionPool extends Dispatcher {
 
   #open(): Connection {
     const client = new Client(this.#origin, {
-      connect: this.#connect,
+      connect: (options, done) =>
+        this.#connect(options, (...[error, socket]) => {
+          if (error !== null) return done(error, null);
+          connection.socket = prepareBackendSocket(socket);
+          done(null, socket);
+        }),
       // Never more than one request is given to a connection. With 1, undici would wait a whole round of the
       // event loop after each answer; it looks at an idle connection once more before it writes anyway.
       pipelining: 2,
@@ -132,11 +134,8 @@ export class ConnectionPool extends Dispatcher {
       allowH2: false,
     });
     const connection = new Connection(client, (released) => this.#release(released));
-    client.on("connect", () => {
-      connection.isOpen = true;
-    });
     client.on("disconnect", () => {
-      connection.isOpen = false;
+      connection.socket = null;
       this.#forgetIdle(connection);
     });
     return connection;
@@ -190,13 +189,18 @@ function serveQueue(pool: ConnectionPool): void {
  */
 class Connection implements Dispatcher.DispatchHandler {
   readonly client: Client;
-  isOpen = false;
+  socket: Socket | null = null;
   readonly #onFree: (connection: Connection) => void;
   #handler: PoolHandler | null = null;
 
   constructor(client: Client, onFree: (connection: Connection) => void) {
     this.client = client;
     this.#onFree = onFree;
+  }
+
+  /** undici says "disconnect" a moment after it has given up a socket. */
+  get isOpen(): boolean {
+    return this.socket !== null && !this.socket.destroyed;
   }
 
   dispatch(options: Dispatcher.DispatchOptions, handler: PoolHandler): void {
@@ -240,6 +244,19 @@ class Connection implements Dispatcher.DispatchHandler {
     process.nextTick(this.#onFree, this);
     handler.onResponseError?.(controller, error);
   }
+}
+
+/**
+ * Connects by the backend's own name alone. undici would take the `Host` of whichever request comes first for
+ * the name to ask for in TLS, and that one is the client's. An address is no such name (RFC 6066 §3).
+ */
+function connectorFor(origin: URL, timeout: number): buildConnector.connector {
+  const connect = buildConnector({ timeout, allowH2: false });
+  const host = origin.hostname.replace(/^\[|\]$/g, "");
+  const servername = isIP(host) === 0 ? host : undefined;
+  return (options, callback) => {
+    connect({ ...options, servername }, callback);
+  };
 }
 
 /** undici passes none either when it refuses before a connection is there. */

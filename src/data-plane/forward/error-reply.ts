@@ -16,7 +16,7 @@ export function replyWithError(
   message: string,
   mustClose: boolean,
 ): void {
-  const body = problemBody(code, message);
+  const body = problemBody(code, publicMessage(code, message));
   const fields = errorFields(code, body);
   if (mustClose) fields.push("Connection", "close");
   response.writeHead(FORWARD_ERRORS[code].status, fields);
@@ -26,11 +26,17 @@ export function replyWithError(
 /** The same as bytes, for a connection that has no ServerResponse: after a parse error, or an upgrade. The connection is then closed. */
 export function writeRawError(socket: Duplex, code: ForwardErrorCode, message: string): void {
   const { status } = FORWARD_ERRORS[code];
-  const body = problemBody(code, message);
+  const body = problemBody(code, publicMessage(code, message));
   const fields = [...errorFields(code, body), "Date", new Date().toUTCString(), "Connection", "close"];
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n`;
   for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
   socket.end(`${head}\r\n${body}`);
+}
+
+/** Where a backend is and why it failed is for the log; a client is told what happened, not where. */
+function publicMessage(code: ForwardErrorCode, message: string): string {
+  const { source, about } = FORWARD_ERRORS[code];
+  return source === "backend" ? about : message;
 }
 
 function errorFields(code: ForwardErrorCode, body: string): string[] {

@@ -11,13 +11,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Dispatcher } from "undici";
-import { ERROR_CODES, type ForwardErrorCode } from "../../core/errors.ts";
+import { ERROR_CODES, type ForwardErrorCode, ProxyError } from "../../core/errors.ts";
 import type { Backend, RunningRequest } from "../backend/backend.ts";
 import type { PoolHandler } from "./connection-pool.ts";
 import { replyWithError } from "./error-reply.ts";
 import { isUpstreamFailure, nameFailure } from "./failures.ts";
 import { answerHeaders, type RequestHeaders } from "./headers.ts";
 import { type BodyOwner, RequestBody } from "./request-body.ts";
+import { noteStreamed } from "./stream-garbage.ts";
 
 /** What all exchanges of a worker share. */
 export interface ForwardContext {
@@ -181,7 +182,8 @@ export class Exchange implements PoolHandler, RunningRequest, BodyOwner {
     if (status < 200) return; // 1xx: an interim answer; the final one follows
     this.#phase = STREAMING;
     this.#lastProgressMs = this.#context.coarse.nowMs;
-    const { fields, contentLength } = answerHeaders(controller.rawHeaders as Buffer[]);
+    const { fields, contentLength, isCoded } = answerHeaders(controller.rawHeaders as Buffer[]);
+    if (isCoded) throw CODED_ANSWER; // comes back as onResponseError
     if (this.#context.ending.isEnding) fields.push("Connection", "close");
     this.#heldStatus = status;
     this.#heldStatusText = statusText;
@@ -191,6 +193,7 @@ export class Exchange implements PoolHandler, RunningRequest, BodyOwner {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    noteStreamed(chunk.length);
     this.#lastProgressMs = this.#context.coarse.nowMs;
     if (this.#heldFields !== null) {
       if (chunk.length === this.#contentLength) {
@@ -386,6 +389,10 @@ export class Exchange implements PoolHandler, RunningRequest, BodyOwner {
   }
 }
 
+const CODED_ANSWER = new ProxyError(
+  "BACKEND_INVALID_ANSWER",
+  "the backend's answer has a transfer coding besides chunked, which nobody asked for",
+);
 /** Why an attempt is given up; nobody reads it. */
 const NOT_WANTED = Object.assign(Object.create(Error.prototype) as Error, { message: "no longer wanted" });
 

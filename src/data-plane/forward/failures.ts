@@ -36,7 +36,8 @@ export function nameFailure(error: Error, isSent: boolean, origin: string): Fail
       : { code: "BACKEND_CONNECT_FAILED", message: `cannot connect to ${origin}: ${describe(error, code)}` };
   }
   const isInvalid =
-    error.name === "HTTPParserError" || // its code is not always set
+    error.name === "HTTPParserError" || // undici's, which has a code only now and then
+    code.startsWith("HPE_") || // Node's
     INVALID_ANSWERS.has(code) ||
     INVALID_ANSWER_MESSAGES.has(error.message);
   return isInvalid

@@ -71,14 +71,15 @@ export interface RequestHeaders {
  *
  * @param raw `IncomingMessage.rawHeaders`; left unchanged.
  * @param authority of an absolute-form target: replaces `Host` (RFC 9112 §3.2.2); null otherwise.
- * @param needsHost it is HTTP/1.1 (RFC 9112 §3.2).
- * @returns null when the message must be refused: two Host fields or none, a length that is no safe integer.
+ * @param isHttp11 and not HTTP/1.0, which needs no Host (RFC 9112 §3.2) and has no chunked bodies (§6.1).
+ * @returns null when the message must be refused: two Host fields or none, a length that is no safe integer, a
+ *   transfer coding that we would have to pass on without its name.
  */
 export function requestHeaders(
   raw: readonly string[],
   client: ClientSide,
   authority: string | null,
-  needsHost: boolean,
+  isHttp11: boolean,
 ): RequestHeaders | null {
   const named = connectionNames(raw);
   const fields: string[] = [];
@@ -106,6 +107,7 @@ export function requestHeaders(
           if (!Number.isSafeInteger(contentLength)) return null;
           break;
         case "transfer-encoding":
+          if (isChunked || !isHttp11 || value.toLowerCase() !== "chunked") return null;
           isChunked = true;
           continue;
         case "expect":
@@ -126,7 +128,7 @@ export function requestHeaders(
     if (named?.has(name.toLowerCase())) continue;
     fields.push(name, value);
   }
-  if (needsHost && hostFields === 0) return null;
+  if (isHttp11 && hostFields === 0) return null;
   if (authority !== null) fields.unshift("Host", authority);
   fields.push(
     "X-Forwarded-For",
@@ -144,6 +146,8 @@ export interface AnswerHeaders {
   readonly fields: string[];
   /** -1: none, so the body's end is found otherwise. */
   readonly contentLength: number;
+  /** Its body is coded for one hop, which we did not ask for and could only pass on without its name. */
+  readonly isCoded: boolean;
 }
 
 /**
@@ -157,6 +161,7 @@ export function answerHeaders(raw: readonly Buffer[]): AnswerHeaders {
   let contentLength = -1;
   let lengthAt = -1;
   let isChunked = false;
+  let isCoded = false;
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = (raw[i] as Buffer).toString("latin1");
     const value = (raw[i + 1] as Buffer).toString("latin1");
@@ -167,7 +172,10 @@ export function answerHeaders(raw: readonly Buffer[]): AnswerHeaders {
         lengthAt = fields.length;
       } else if (HOP_BY_HOP.has(lower)) {
         if (lower === "connection") named = addNames(value, named);
-        else if (lower === "transfer-encoding") isChunked = true;
+        else if (lower === "transfer-encoding") {
+          isChunked = true;
+          isCoded ||= !/^(chunked|identity)$/i.test(value);
+        }
         continue;
       }
     }
@@ -177,7 +185,7 @@ export function answerHeaders(raw: readonly Buffer[]): AnswerHeaders {
     fields.splice(lengthAt, 2); // RFC 9112 §6.1: Transfer-Encoding overrides, the length must go
     contentLength = -1;
   }
-  return { fields: named === null ? fields : without(fields, named), contentLength };
+  return { fields: named === null ? fields : without(fields, named), contentLength, isCoded };
 }
 
 /** @returns the names that the message's own `Connection` fields list, in lower case; null for none of interest. */

@@ -7,6 +7,7 @@
  */
 import type { IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
+import { noteStreamed } from "./stream-garbage.ts";
 
 /** Told how many bytes have come in all, with each piece. */
 export interface BodyOwner {
@@ -58,6 +59,7 @@ export class RequestBody extends Readable {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#bytes += chunk.length;
+    noteStreamed(chunk.length);
     this.#owner.onBodyProgress(this.#bytes);
     if (!this.destroyed && !this.push(chunk)) this.#request.pause();
   };

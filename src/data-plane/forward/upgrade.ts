@@ -58,6 +58,7 @@ interface Handshake {
   readonly target: string;
   readonly headers: RequestHeaders;
   readonly startedAtMs: number;
+  isConnected: boolean;
 }
 
 export function createUpgrade(context: UpgradeContext): Upgrade {
@@ -69,6 +70,11 @@ export function createUpgrade(context: UpgradeContext): Upgrade {
     if (handshake === undefined) return;
     const { backend, startedAtMs } = handshake;
     rewriteHead(toBackend, request, handshake);
+    toBackend.once("socket", (toBackendSocket) => {
+      toBackendSocket.once("connect", () => {
+        handshake.isConnected = true;
+      });
+    });
     toBackend.setTimeout(context.handshakeTimeoutMs, () => toBackend.destroy(HANDSHAKE_TIMEOUT));
     client.once("close", () => toBackend.destroy());
     toBackend.once("upgrade", (_answer, toBackendSocket: Socket) => {
@@ -87,15 +93,15 @@ export function createUpgrade(context: UpgradeContext): Upgrade {
 
   return (request, socket, head, backend, target, headers) => {
     const startedAtMs = performance.now();
-    handshakes.set(request, { backend, target, headers, startedAtMs });
+    const handshake: Handshake = { backend, target, headers, startedAtMs, isConnected: false };
+    handshakes.set(request, handshake);
     socket.on("error", () => {}); // a client that resets is no fault of ours; "close" follows
     proxy.ws(request, socket as Socket, head, { target: backend.origin }, (error) => {
       if (socket.destroyed) return context.onHandshake(backend, 499, performance.now() - startedAtMs);
       const isTimeout = error === HANDSHAKE_TIMEOUT;
-      const isConnected = "code" in error && error.code === "ECONNRESET";
       const { code, message } = isTimeout
         ? { code: "BACKEND_RESPONSE_TIMEOUT" as const, message: `no answer from ${backend.origin} in time` }
-        : nameFailure(error, isConnected, backend.origin);
+        : nameFailure(error, handshake.isConnected, backend.origin);
       if (socket.writable && !isJoined(socket)) {
         context.onFailure(backend, code, message);
         context.onHandshake(backend, isTimeout ? 504 : 502, performance.now() - startedAtMs);

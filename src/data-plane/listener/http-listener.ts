@@ -78,7 +78,8 @@ export function createHttpListener(config: Config, share: Share, events: Listene
     const answer = socket._httpMessage ?? null;
     if (!socket.writable) socket.destroy();
     else if (answer?.req.complete) answer.once("close", () => refuseInTurn(socket, code, message));
-    else if (answer?.headersSent) socket.destroy(); // the fault is in its body, and it was answered before that
+    else if (answer?.headersSent)
+      socket.destroy(); // the fault is in its body, and it was answered before that
     else refuse(socket, code, message);
   }
 

@@ -1,12 +1,19 @@
 /**
  * Stop: a worker's end. No new connection, what runs may finish, the rest is cut at the limit.
  */
+import type { Server } from "node:http";
 import type { Backend } from "../backend/backend.ts";
 import type { Drains } from "./drain.ts";
 import type { HttpListener } from "./http-listener.ts";
 
 /** A connection that falls idle is closed within this time. */
 const CLOSE_IDLE_EVERY_MS = 50;
+/** The queue is taken for empty after so many rounds of the event loop without a connection. */
+const QUIET_ROUNDS = 3;
+/** The queue never falls empty while clients go on connecting. */
+const ACCEPT_LIMIT_MS = 250;
+/** A connection that has not sent anything yet: for what the client has sent and we have not read. */
+const FIRST_BYTES_MS = 100;
 /** After the cut: for the last error answers to leave. */
 const CUT_MARGIN_MS = 500;
 
@@ -36,7 +43,9 @@ export function stopListener(options: StopOptions): Promise<"drained" | "cut"> {
       });
       const limits = { deadlineMs: graceMs, websocketWindowMs: Math.min(websocketWindowMs, graceMs) };
       // node:http does not take a connection for idle that has not sent anything yet.
-      for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
+      setTimeout(() => {
+        for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
+      }, FIRST_BYTES_MS);
       for (const backend of backends) drains.start(backend, limits);
     };
     // Answers that were begun before the end had been announced leave their connection open.
@@ -49,7 +58,25 @@ export function stopListener(options: StopOptions): Promise<"drained" | "cut"> {
       }, CUT_MARGIN_MS);
     };
     setTimeout(cut, graceMs).unref();
-    // What waits in the kernel's queue was sent before the end: take it in, in two rounds of the event loop.
-    setImmediate(() => setImmediate(begin));
+    acceptWaiting(server, begin);
   });
+}
+
+/**
+ * Takes in the connections that wait in the kernel's queue: they were made before the end, and closing the
+ * queue would reset them. libuv accepts one in each round of the event loop.
+ */
+function acceptWaiting(server: Server, done: () => void): void {
+  const endMs = performance.now() + ACCEPT_LIMIT_MS;
+  let quietRounds = 0;
+  const onConnection = (): void => {
+    quietRounds = 0;
+  };
+  const round = (): void => {
+    if (quietRounds++ < QUIET_ROUNDS && performance.now() < endMs) return void setImmediate(round);
+    server.off("connection", onConnection);
+    done();
+  };
+  server.on("connection", onConnection);
+  setImmediate(round);
 }

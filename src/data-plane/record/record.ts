@@ -9,7 +9,8 @@ import { DURATION_BUCKETS_SECONDS, METHOD_LABELS, type WorkerStats } from "../..
 import type { Backend } from "../backend/backend.ts";
 
 const LOWEST_CODE = 100;
-const CODES = 500; // 100 to 599
+const HIGHEST_CODE = 999; // all that fits into a status line: backends answer with more than the known classes
+const CODES = HIGHEST_CODE - LOWEST_CODE + 1;
 const METHOD_INDEX: ReadonlyMap<string, number> = new Map(
   METHOD_LABELS.map((label, index) => [label, index]),
 );
@@ -37,8 +38,9 @@ export class Recorder {
     const counts = this.#counts[index];
     const buckets = this.#buckets[index];
     if (counts === undefined || buckets === undefined) return;
+    if (!(code >= LOWEST_CODE && code <= HIGHEST_CODE)) return; // not a status: it would count as another one
     const slot = (METHOD_INDEX.get(method) ?? OTHER) * CODES + (code - LOWEST_CODE);
-    counts[slot] = (counts[slot] ?? 0) + 1; // a code outside 100 to 599 falls beside the array
+    counts[slot] = (counts[slot] ?? 0) + 1;
     let bucket = 0;
     while (bucket < BUCKETS_MS.length && durationMs > (BUCKETS_MS[bucket] ?? 0)) bucket++;
     buckets[bucket] = (buckets[bucket] ?? 0) + 1;
