@@ -42,7 +42,11 @@ export async function startStuckBackend(t: TestEnd): Promise<StuckBackend> {
   const line = output.indexOf("\n") + 1;
   const port = Number(output.slice(0, line));
   child.kill("SIGSTOP");
-  const fillers = Array.from({ length: FILLERS }, () => connect(port, "127.0.0.1").on("error", () => {}).unref());
+  const fillers = Array.from({ length: FILLERS }, () =>
+    connect(port, "127.0.0.1")
+      .on("error", () => {})
+      .unref(),
+  );
   onTestEnd(t, () => {
     for (const filler of fillers) filler.destroy();
   });

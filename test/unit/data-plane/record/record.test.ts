@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Backend } from "../../../../src/data-plane/backend/backend.ts";
+import { Recorder } from "../../../../src/data-plane/record/record.ts";
+import { DURATION_BUCKETS_SECONDS } from "../../../../src/telemetry/worker-stats.ts";
+
+function start() {
+  const backends = [new Backend("v1", "http://h:1", 0), new Backend("v2", "http://h:2", 1)] as const;
+  return { recorder: new Recorder(backends), backends };
+}
+
+test("a duration on a bound counts in that bound's bucket, a moment more in the next", () => {
+  const { recorder, backends } = start();
+  DURATION_BUCKETS_SECONDS.forEach((seconds) => {
+    recorder.request(backends[0], "GET", 200, seconds * 1_000);
+  });
+  const [v1, v2] = recorder.read().durations;
+  assert.deepEqual(v1?.buckets, [...DURATION_BUCKETS_SECONDS.map(() => 1), 0]);
+  assert.equal(v1?.count, DURATION_BUCKETS_SECONDS.length);
+  assert.equal(v2?.count, 0);
+  recorder.request(backends[1], "GET", 200, 30_000.001);
+  recorder.request(backends[1], "GET", 200, 0.5001);
+  recorder.request(backends[1], "GET", 200, 0);
+  assert.deepEqual(recorder.read().durations[1]?.buckets, [1, 1, ...Array<number>(13).fill(0), 1]);
+});
+
+test("the sum of durations is in seconds", () => {
+  const { recorder, backends } = start();
+  recorder.request(backends[0], "GET", 200, 1_500);
+  recorder.request(backends[0], "POST", 503, 500);
+  assert.equal(recorder.read().durations[0]?.sumSeconds, 2);
+});
+
+test("requests are counted by version, method and code, from 100 to 999", () => {
+  const { recorder, backends } = start();
+  for (const code of [100, 200, 200, 499, 600, 999]) recorder.request(backends[0], "GET", code, 1);
+  recorder.request(backends[1], "DELETE", 200, 1);
+  assert.deepEqual(recorder.read().requests, [
+    { version: "v1", method: "GET", code: 100, count: 1 },
+    { version: "v1", method: "GET", code: 200, count: 2 },
+    { version: "v1", method: "GET", code: 499, count: 1 },
+    { version: "v1", method: "GET", code: 600, count: 1 },
+    { version: "v1", method: "GET", code: 999, count: 1 },
+    { version: "v2", method: "DELETE", code: 200, count: 1 },
+  ]);
+});
+
+test("a method that nobody knows counts as OTHER, however many are invented", () => {
+  const { recorder, backends } = start();
+  for (const method of ["PROPFIND", "get", "", "__proto__", "OTHER"])
+    recorder.request(backends[0], method, 200, 1);
+  assert.deepEqual(recorder.read().requests, [{ version: "v1", method: "OTHER", code: 200, count: 5 }]);
+});
+
+test("what is no status is not counted as another one", () => {
+  const { recorder, backends } = start();
+  for (const code of [0, 99, 1_000, Number.NaN]) recorder.request(backends[0], "GET", code, 1);
+  assert.deepEqual(recorder.read().requests, []);
+});
+
+test("upstream errors are counted by version and reason", () => {
+  const { recorder, backends } = start();
+  recorder.upstreamError(backends[0], "backend_closed");
+  recorder.upstreamError(backends[0], "backend_closed");
+  recorder.upstreamError(backends[1], "pool_exhausted");
+  assert.deepEqual(recorder.read().upstreamErrors, [
+    { version: "v1", reason: "backend_closed", count: 2 },
+    { version: "v2", reason: "pool_exhausted", count: 1 },
+  ]);
+});

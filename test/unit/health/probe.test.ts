@@ -1,0 +1,229 @@
+import assert from "node:assert/strict";
+import type { RequestListener, ServerResponse } from "node:http";
+import { type TestContext, test } from "node:test";
+import { Agent } from "undici";
+import type { ProbeConfig } from "../../../src/config/schema.ts";
+import { systemClock } from "../../../src/core/clock.ts";
+import { ConnectionPool } from "../../../src/data-plane/forward/connection-pool.ts";
+import { type ProbeReport, probe } from "../../../src/health/probe.ts";
+import { startBackend, startRawBackend } from "../../support/backend.ts";
+import { onTestEnd } from "../../support/cleanup.ts";
+import { freePort } from "../../support/free-port.ts";
+import { waitUntil } from "../../support/wait.ts";
+
+const limit = { timeout: 20_000 };
+const CONFIG: ProbeConfig = {
+  method: "GET",
+  path: "/health?x=1",
+  expect: [{ from: 200, to: 399 }],
+  timeoutMs: 300,
+  successes: 1,
+  intervalMs: 10,
+};
+
+function startAgent(t: TestContext, maxConnections = 2): { agent: Agent; pools: ConnectionPool[] } {
+  const pools: ConnectionPool[] = [];
+  const agent = new Agent({
+    factory: (origin) => {
+      const pool = new ConnectionPool(new URL(origin), {
+        maxConnections,
+        maxIdleConnections: 2,
+        maxQueue: 2,
+        connectTimeoutMs: 1_000,
+        tlsHandshakeTimeoutMs: 1_000,
+        keepAliveTimeoutMs: 60_000,
+      });
+      onTestEnd(t, () => pool.destroy());
+      pools.push(pool);
+      return pool;
+    },
+  });
+  return { agent, pools };
+}
+
+async function probeOf(
+  t: TestContext,
+  origin: string,
+  changes: Partial<ProbeConfig> = {},
+  signal = new AbortController().signal,
+): Promise<ProbeReport> {
+  return await probe(startAgent(t).agent, origin, { ...CONFIG, ...changes }, systemClock, signal);
+}
+
+async function probeOfListener(
+  t: TestContext,
+  listener: RequestListener,
+  changes: Partial<ProbeConfig> = {},
+) {
+  return await probeOf(t, (await startBackend(t, listener)).url, changes);
+}
+
+test("an expected status with its whole body is good; the path is asked as configured", limit, async (t) => {
+  const backend = await startBackend(t, (_req, res) => void res.end("healthy"));
+  const report = await probeOf(t, backend.url);
+  assert.deepEqual([report.ok, report.saw, report.status], [true, "200", 200]);
+  assert.ok(report.durationMs > 0 && report.durationMs < 300);
+  const [seen] = backend.requests;
+  assert.deepEqual(
+    [seen?.method, seen?.url, seen?.headers["user-agent"]],
+    ["GET", "/health?x=1", "traffic-switching-probe"],
+  );
+});
+
+test("HEAD works as the probe's method", limit, async (t) => {
+  const report = await probeOfListener(
+    t,
+    (_req, res) => void res.writeHead(200, { "Content-Length": 99 }).end(),
+    { method: "HEAD" },
+  );
+  assert.equal(report.ok, true);
+});
+
+test("a status out of every range is bad, on the bounds it is good", limit, async (t) => {
+  const backend = await startBackend(t, (_req, res) => void res.writeHead(status).end());
+  let status = 0;
+  const expect = [
+    { from: 200, to: 204 },
+    { from: 302, to: 302 },
+  ];
+  for (const [given, ok] of [
+    [200, true],
+    [204, true],
+    [205, false],
+    [301, false],
+    [302, true],
+    [503, false],
+  ] as const) {
+    status = given;
+    const report = await probeOf(t, backend.url, { expect });
+    assert.deepEqual([report.ok, report.status], [ok, given]);
+    if (!ok) assert.equal(report.saw, `${given}, expected 200-204,302`);
+  }
+});
+
+test("no head in time is bad, and the probe's request ends", limit, async (t) => {
+  let closed = false;
+  const report = await probeOfListener(
+    t,
+    (_req, res) => {
+      res.once("close", () => {
+        closed = true;
+      });
+    },
+    { timeoutMs: 100 },
+  );
+  assert.deepEqual([report.ok, report.status, report.saw], [false, null, "no answer within 100 ms"]);
+  assert.ok(report.durationMs >= 95);
+  await waitUntil("the request has ended", () => closed);
+});
+
+test("a good status whose body does not end in time is bad", limit, async (t) => {
+  const report = await probeOfListener(t, (_req, res) => void res.write("begun"), { timeoutMs: 100 });
+  assert.deepEqual([report.ok, report.status], [false, 200]);
+  assert.match(report.saw, /body did not end within 100 ms/);
+});
+
+test("a body that drips past the time limit is bad", limit, async (t) => {
+  const report = await probeOfListener(
+    t,
+    (_req, res) => {
+      const drip = setInterval(() => res.write("x"), 20);
+      res.once("close", () => clearInterval(drip));
+    },
+    { timeoutMs: 150 },
+  );
+  assert.equal(report.ok, false);
+});
+
+test("an interim answer does not count as the answer", limit, async (t) => {
+  const report = await probeOfListener(t, (_req, res) => {
+    res.writeProcessing();
+    res.writeHead(503).end();
+  });
+  assert.deepEqual([report.ok, report.status], [false, 503]);
+});
+
+test("a body that breaks off is bad", limit, async (t) => {
+  const backend = await startRawBackend(t, (socket) => {
+    socket.once("data", () => socket.end("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"));
+  });
+  const report = await probeOf(t, backend.url);
+  assert.deepEqual([report.ok, report.status], [false, 200]);
+  assert.match(report.saw, /^200, then /);
+});
+
+test("a body of more than 1 MiB is no health page", limit, async (t) => {
+  const report = await probeOfListener(t, (_req, res) => void res.end(Buffer.alloc(1024 * 1024 + 1)), {
+    timeoutMs: 5_000,
+  });
+  assert.equal(report.ok, false);
+  assert.match(report.saw, /more than 1048576 bytes/);
+  const whole = await probeOfListener(t, (_req, res) => void res.end(Buffer.alloc(1024 * 1024)), {
+    timeoutMs: 5_000,
+  });
+  assert.equal(whole.ok, true);
+});
+
+test(
+  "a backend that resets, talks nonsense or is not there is bad, and the report says why",
+  limit,
+  async (t) => {
+    const resetting = await startRawBackend(
+      t,
+      (socket) => void socket.once("data", () => socket.resetAndDestroy()),
+    );
+    assert.equal((await probeOf(t, resetting.url)).ok, false);
+    const babbling = await startRawBackend(
+      t,
+      (socket) => void socket.once("data", () => socket.write("SSH-2.0\r\n\r\n")),
+    );
+    assert.match((await probeOf(t, babbling.url)).saw, /HTTP/);
+    const port = await freePort();
+    const report = await probeOf(t, `http://127.0.0.1:${port}`);
+    assert.deepEqual(
+      [report.ok, report.status, report.saw],
+      [false, null, `connect ECONNREFUSED 127.0.0.1:${port}`],
+    );
+  },
+);
+
+test(
+  "a probe that is given up is bad at once, before it began as well as in the middle",
+  limit,
+  async (t) => {
+    const backend = await startBackend(t, () => {});
+    assert.equal((await probeOf(t, backend.url, {}, AbortSignal.abort())).ok, false);
+    assert.equal(backend.requests.length, 0);
+    const stopper = new AbortController();
+    const report = probeOf(t, backend.url, { timeoutMs: 10_000 }, stopper.signal);
+    await backend.requestsSeen(1);
+    stopper.abort();
+    const { ok, isCutShort } = await report;
+    assert.deepEqual([ok, isCutShort], [false, true]);
+    await waitUntil("its request has ended", () => backend.connections === 0);
+  },
+);
+
+test("a probe that waits for a connection and is given up leaves the queue", limit, async (t) => {
+  const held: ServerResponse[] = [];
+  const backend = await startBackend(t, (_req, res) => void held.push(res));
+  const { agent, pools } = startAgent(t, 1);
+  const signal = new AbortController().signal;
+  const first = probe(agent, backend.url, { ...CONFIG, timeoutMs: 5_000 }, systemClock, signal);
+  await backend.requestsSeen(1);
+  const second = await probe(agent, backend.url, { ...CONFIG, timeoutMs: 50 }, systemClock, signal);
+  assert.equal(second.saw, "no answer within 50 ms");
+  assert.equal(pools[0]?.load.queued, 0);
+  held[0]?.end();
+  assert.equal((await first).ok, true);
+});
+
+test("good probes leave their connection warm for the next", limit, async (t) => {
+  const backend = await startBackend(t);
+  const { agent } = startAgent(t);
+  for (let i = 0; i < 3; i++) {
+    const report = await probe(agent, backend.url, CONFIG, systemClock, new AbortController().signal);
+    assert.equal(report.ok, true);
+  }
+  assert.equal(backend.connectionsTotal, 1);
+});
