@@ -35,7 +35,7 @@ const PORT_PATIENCE_MS = 2_000;
 const WORKER_FLAGS = [
   "--disable-warning=DEP0060",
   "--no-parallel-scavenge",
-  "--max-semi-space-size=2",
+  "--max-semi-space-size=4",
   "--expose-gc",
 ];
 

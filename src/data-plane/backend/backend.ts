@@ -5,6 +5,7 @@
  * connections and its counts. Knows no sockets.
  */
 import type { Version } from "../../core/version.ts";
+import { RunningRequests } from "./running-requests.ts";
 
 /** A request or tunnel that runs on a backend and can be ended from outside. */
 export interface Running {
@@ -14,6 +15,8 @@ export interface Running {
 
 /** A request, which also has time limits. */
 export interface RunningRequest extends Running {
+  /** Where it stands among those that run; RunningRequests sets it. */
+  place: number;
   /** Ends the request when one of its time limits has passed. */
   checkTimeLimits(nowMs: number): void;
 }
@@ -26,7 +29,7 @@ export class Backend {
   readonly servername: string;
   /** `x-forwarded-…` aside, the same for every request: which slot of the statistics is ours. */
   readonly index: number;
-  readonly requests = new Set<RunningRequest>();
+  readonly requests = new RunningRequests();
   readonly tunnels = new Set<Running>();
   retries = 0;
 

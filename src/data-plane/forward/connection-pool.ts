@@ -47,7 +47,7 @@ export class ConnectionPool extends Dispatcher {
   readonly #connect: buildConnector.connector;
   readonly #idle: Connection[] = []; // open; the last was used last
   readonly #closed: Connection[] = []; // not open; ready to connect again
-  readonly #queue = new Set<Waiting>(); // in order of arrival
+  readonly #queue: Waiting[] = []; // in order of arrival; short, and not a Set: see running-requests.ts
   #busy = 0;
   #isEnding = false;
 
@@ -62,17 +62,17 @@ export class ConnectionPool extends Dispatcher {
 
   /** Connections in use or being opened, open and idle, and requests that wait for one. */
   get load(): { active: number; idle: number; queued: number } {
-    return { active: this.#busy, idle: this.#idle.length, queued: this.#queue.size };
+    return { active: this.#busy, idle: this.#idle.length, queued: this.#queue.length };
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: PoolHandler): boolean {
     const connection = this.#take(handler.needsFreshConnection === true);
     if (connection !== undefined) {
       this.#start(connection, options, handler);
-    } else if (this.#queue.size < this.#limits.maxQueue) {
+    } else if (this.#queue.length < this.#limits.maxQueue) {
       const waiting: Waiting = { options, handler };
-      this.#queue.add(waiting);
-      handler.onQueued?.(() => this.#queue.delete(waiting));
+      this.#queue.push(waiting);
+      handler.onQueued?.(() => this.#leaveQueue(waiting));
     } else {
       handler.onResponseError?.(
         NO_CONTROLLER,
@@ -97,7 +97,7 @@ export class ConnectionPool extends Dispatcher {
     for (const { handler } of this.#queue) {
       handler.onResponseError?.(NO_CONTROLLER, new ProxyError("POOL_EXHAUSTED", "the worker is ending"));
     }
-    this.#queue.clear();
+    this.#queue.length = 0;
     const all = [...this.#idle, ...this.#closed];
     return Promise.all(all.map(({ client }) => client.destroy())).then(() => undefined);
   }
@@ -154,17 +154,22 @@ export class ConnectionPool extends Dispatcher {
     else if (this.#idle.length < this.#limits.maxIdleConnections) this.#idle.push(connection);
     else this.#discard(connection);
     // Not now: undici is still busy with the answer that has just ended.
-    if (this.#queue.size > 0) process.nextTick(serveQueue, this);
+    if (this.#queue.length > 0) process.nextTick(serveQueue, this);
   }
 
   /** Starts what waits, as far as connections are free. */
   serveQueue(): void {
-    for (const waiting of this.#queue) {
-      const connection = this.#take(waiting.handler.needsFreshConnection === true);
+    for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
+      const connection = this.#take(first.handler.needsFreshConnection === true);
       if (connection === undefined) return;
-      this.#queue.delete(waiting);
-      this.#start(connection, waiting.options, waiting.handler);
+      this.#queue.shift();
+      this.#start(connection, first.options, first.handler);
     }
+  }
+
+  #leaveQueue(waiting: Waiting): void {
+    const at = this.#queue.indexOf(waiting);
+    if (at !== -1) this.#queue.splice(at, 1);
   }
 
   #forgetIdle(connection: Connection): void {

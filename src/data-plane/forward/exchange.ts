@@ -70,6 +70,7 @@ export class Exchange implements PoolHandler, RunningRequest, BodyOwner {
   /** Status for the record: what was answered, 499 when the client left first. */
   status = 0;
   needsFreshConnection = false;
+  place = 0;
 
   readonly #context: ForwardContext;
   readonly #request: IncomingMessage;

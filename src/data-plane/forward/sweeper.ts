@@ -27,7 +27,7 @@ export function startSweeper(
   const timer = setInterval(() => {
     coarse.nowMs = clock.nowMs();
     for (const { requests } of backends) {
-      for (const request of requests) request.checkTimeLimits(coarse.nowMs);
+      requests.each((request) => request.checkTimeLimits(coarse.nowMs));
     }
   }, tickMs).unref();
   return { coarse, stop: () => clearInterval(timer) };

@@ -30,7 +30,8 @@ export class Drains {
     });
     // A handshake that was under way when the window began has become a tunnel since.
     after(deadlineMs, () => {
-      for (const running of [...backend.requests, ...backend.tunnels]) running.cutForDrain();
+      backend.requests.each((request) => request.cutForDrain());
+      for (const tunnel of [...backend.tunnels]) tunnel.cutForDrain();
     });
   }
 

@@ -5,7 +5,7 @@ import { startSweeper } from "../../../../src/data-plane/forward/sweeper.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
 
 function requestStub(seen: number[]): RunningRequest {
-  return { checkTimeLimits: (nowMs) => seen.push(nowMs), cutForDrain: () => {} };
+  return { place: 0, checkTimeLimits: (nowMs) => seen.push(nowMs), cutForDrain: () => {} };
 }
 
 test("every running request of every backend is told the time, a quarter of the shortest limit apart", (t) => {
@@ -50,10 +50,12 @@ test("a request that ends while it is looked at does not disturb the others", (t
   const backend = new Backend("v1", "http://h:1", 0);
   const seen: number[] = [];
   const leaving: RunningRequest = {
+    place: 0,
     checkTimeLimits: () => backend.requests.delete(leaving),
     cutForDrain: () => {},
   };
-  backend.requests.add(leaving).add(requestStub(seen));
+  backend.requests.add(leaving);
+  backend.requests.add(requestStub(seen));
   const sweeper = startSweeper([backend], new ManualClock(), [100]);
   t.mock.timers.tick(25);
   assert.equal(seen.length, 1);

@@ -7,7 +7,11 @@ function startRunning(requests: number, tunnels: number) {
   const backend = new Backend("v1", "http://h:1", 0);
   const cut: string[] = [];
   for (let i = 0; i < requests; i++) {
-    backend.requests.add({ cutForDrain: () => cut.push(`request ${i}`), checkTimeLimits: () => {} });
+    backend.requests.add({
+      place: 0,
+      cutForDrain: () => cut.push(`request ${i}`),
+      checkTimeLimits: () => {},
+    });
   }
   for (let i = 0; i < tunnels; i++) {
     const tunnel = {
