@@ -83,8 +83,11 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
     const sum = errors.add(code, version, message);
     if (sum !== null) logSum(sum);
   };
-  const onFailure = (backend: Backend, code: ForwardErrorCode, message: string): void => {
+  const countFailure = (backend: Backend, code: ForwardErrorCode): void => {
     if (isUpstreamFailure(code)) recorder.upstreamError(backend, reasonOf(code));
+  };
+  const onFailure = (backend: Backend, code: ForwardErrorCode, message: string): void => {
+    countFailure(backend, code);
     noteFailure(backend.version, code, message);
   };
 
@@ -115,6 +118,7 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
       load: { inFlight: 0 },
       ending,
       onFailure,
+      onRetry: countFailure,
     },
     upgrade: createUpgrade({
       handshakeTimeoutMs: config.upstream.connectTimeoutMs + config.upstream.responseTimeoutMs,

@@ -32,8 +32,10 @@ export interface ForwardContext {
   readonly ending: { isEnding: boolean };
   /** Told once when the exchange has ended. */
   onEnd(exchange: Exchange): void;
-  /** Told of every failure by code, also of one that a retry mended. */
+  /** Told of the failure that a request ends with. */
   onFailure(backend: Backend, code: ForwardErrorCode, message: string): void;
+  /** Told of an attempt's failure that another attempt may mend. */
+  onRetry(backend: Backend, code: ForwardErrorCode): void;
 }
 
 export interface ForwardLimits {
@@ -231,7 +233,7 @@ export class Exchange implements PoolHandler, RunningRequest, BodyOwner {
     if (this.#isFailed || this.#phase >= FLUSHING) return;
     const { code, message } = nameFailure(error, this.#phase !== QUEUED, this.backend.origin);
     if (this.#mayRetry(code)) {
-      this.#context.onFailure(this.backend, code, message);
+      this.#context.onRetry(this.backend, code);
       this.backend.retries++;
       this.needsFreshConnection = true;
       this.#body?.destroy();

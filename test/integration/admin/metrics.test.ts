@@ -257,8 +257,8 @@ test("2,000 failed requests make a few lines in the log, not one each", { timeou
   const about = lines.filter(({ code }) => code === "BACKEND_CONNECT_FAILED");
   assert.ok(about.length >= 1, "the first failure is told at once");
   assert.ok(lines.length <= 20, `${lines.length} lines`);
-  // Attempts are counted, and each of these requests was tried twice (upstream.retries is 1).
+  // Each was tried twice (upstream.retries is 1), but the log counts requests.
   const told = about.reduce((total, { count }) => total + Number(count), 0);
-  assert.ok(told >= 1 && told <= 2 * failed, `${told} of ${failed}: ${JSON.stringify(about)}`);
+  assert.ok(told >= 1 && told <= failed, `${told} of ${failed}: ${JSON.stringify(about)}`);
   await proxy.switchTo("v1");
 });
