@@ -47,6 +47,7 @@ export function createHttpListener(config: Config, share: Share, events: Listene
     ),
     requireHostHeader: false, // headers.ts refuses, with a reason
     noDelay: true,
+    optimizeEmptyRequests: true, // no stream events for a request without a body: 1 µs less
     shouldUpgradeCallback: (request: IncomingMessage) => events.isUpgrade(request),
   });
   server.maxHeadersCount = 0; // Node would cut the list short; admit.ts refuses instead
