@@ -24,13 +24,12 @@ import { createMetrics } from "./telemetry/scrape.ts";
 const PORT_PATIENCE_MS = 2_000;
 
 /**
- * What the workers' node is started with.
+ * What the workers' node is started with; figures in README, "Memory".
  *
  * - http-proxy still calls util._extend, which is no news to an operator.
- * - One worker per core: helper threads of the garbage collection only get in each other's way (measured:
- *   a seventh of the CPU per request).
- * - MiB of the young generation: bodies stream through 64 KiB buffers that live for a moment but are only
- *   freed when it is collected, so a small one keeps memory flat. See README, "Memory".
+ * - One worker per core: helper threads of the garbage collection only get in each other's way.
+ * - A small young generation (MiB) stays in the processor's cache.
+ * - Streaming bodies collect it themselves, see data-plane/forward/stream-garbage.ts.
  */
 const WORKER_FLAGS = [
   "--disable-warning=DEP0060",

@@ -4,7 +4,7 @@
  * All workers accept from one queue in the kernel, and the primary keeps the socket open without ever
  * accepting, so a connection that waits in the queue survives the death of any worker, even of all of
  * them: the replacement accepts it. (node:cluster's own shared handle is closed with its last worker.)
- * Figures against round robin and reusePort: bench/results, `npm run bench:accept`.
+ * Figures against round robin and reusePort: README, "Performance"; `npm run bench:accept`.
  */
 import { lookup } from "node:dns/promises";
 import { createServer, isIP, type Server } from "node:net";
