@@ -89,6 +89,8 @@ function pickHeaders(rawHeaders: readonly string[]): AdminCall["headers"] {
 }
 
 function readBody(req: IncomingMessage, timeoutMs: number): Promise<Buffer> {
+  // The stream of a request without a body may have ended before we look (optimizeEmptyRequests).
+  if (!hasBody(req)) return Promise.resolve(Buffer.alloc(0));
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;

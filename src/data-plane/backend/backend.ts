@@ -5,21 +5,7 @@
  * connections and its counts. Knows no sockets.
  */
 import type { Version } from "../../core/version.ts";
-import { RunningRequests } from "./running-requests.ts";
-
-/** A request or tunnel that runs on a backend and can be ended from outside. */
-export interface Running {
-  /** The version was switched away from and its drain deadline passed. */
-  cutForDrain(): void;
-}
-
-/** A request, which also has time limits. */
-export interface RunningRequest extends Running {
-  /** Where it stands among those that run; RunningRequests sets it. */
-  place: number;
-  /** Ends the request when one of its time limits has passed. */
-  checkTimeLimits(nowMs: number): void;
-}
+import { type Running, RunningRequests } from "./running-requests.ts";
 
 export class Backend {
   readonly version: Version;

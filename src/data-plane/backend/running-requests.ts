@@ -5,7 +5,19 @@
  * generation, keeps all that it ever held alive until the next full collection. It made a sixth of all
  * garbage survive (2.0 MB of 12 MB for each collection; 0.3 MB so) and cost 5 µs per request.
  */
-import type { RunningRequest } from "./backend.ts";
+/** A request or tunnel that runs on a backend and can be ended from outside. */
+export interface Running {
+  /** The version was switched away from and its drain deadline passed. */
+  cutForDrain(): void;
+}
+
+/** A request, which also has time limits. */
+export interface RunningRequest extends Running {
+  /** Where it stands among those that run; RunningRequests sets it. */
+  place: number;
+  /** Ends the request when one of its time limits has passed. */
+  checkTimeLimits(nowMs: number): void;
+}
 
 export class RunningRequests {
   readonly #all: RunningRequest[] = [];

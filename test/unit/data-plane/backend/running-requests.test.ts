@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { RunningRequest } from "../../../../src/data-plane/backend/backend.ts";
+import type { RunningRequest } from "../../../../src/data-plane/backend/running-requests.ts";
 import { RunningRequests } from "../../../../src/data-plane/backend/running-requests.ts";
 
 function running(): RunningRequest {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Backend, type RunningRequest } from "../../../../src/data-plane/backend/backend.ts";
+import { Backend } from "../../../../src/data-plane/backend/backend.ts";
+import type { RunningRequest } from "../../../../src/data-plane/backend/running-requests.ts";
 import { startSweeper } from "../../../../src/data-plane/forward/sweeper.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
 
