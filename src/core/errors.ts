@@ -102,7 +102,8 @@ export const FORWARD_ERRORS = {
   DRAIN_DEADLINE: {
     status: 504,
     source: "proxy",
-    about: "the version was switched away from and switch.drain.deadline passed",
+    about:
+      "the version was switched away from and switch.drain.deadline passed, or the daemon is ending and server.shutdown_grace passed",
     proxyStatus: "proxy_internal_response",
   },
   INTERNAL_ERROR: {

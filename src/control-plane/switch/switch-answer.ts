@@ -40,6 +40,9 @@ export interface AlreadyActive extends Answered {
   readonly health_check: "skipped";
   readonly epoch: number;
   readonly dry_run?: true;
+  /** Of a dry run: nothing would refuse the call, though it would change nothing. */
+  readonly verdict?: "would_switch";
+  readonly code?: null;
 }
 
 export interface DryRun extends Answered {
@@ -108,7 +111,7 @@ export function alreadyActive(
     backend,
     health_check: "skipped",
     epoch,
-    ...(isDryRun ? { dry_run: true } : {}),
+    ...(isDryRun ? { dry_run: true, verdict: "would_switch", code: null } : {}),
   };
 }
 

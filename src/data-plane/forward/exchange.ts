@@ -359,10 +359,10 @@ export class Exchange implements PoolHandler, RunningRequest, BodyOwner {
 
   cutForDrain(): void {
     if (this.#phase >= FLUSHING) return;
-    this.#fail(
-      "DRAIN_DEADLINE",
-      `${this.backend.version} was switched away from and its time to finish is over`,
-    );
+    const why = this.#context.ending.isEnding
+      ? "the proxy is ending"
+      : `${this.backend.version} was switched away from`;
+    this.#fail("DRAIN_DEADLINE", `${why}, and the time to finish is over`);
   }
 
   /** Ends the attempt; answers with an error, or breaks off an answer that has begun: it must not look complete. */

@@ -46,6 +46,9 @@ function lengthsOf(names: readonly string[]): Uint8Array {
   return lengths;
 }
 
+/** What uri-host and port cannot hold (RFC 9110 §7.2, RFC 3986 §3.2.2); a reader could take it for two values or a path. */
+const NOT_IN_HOST = /[\s/?#@\\"<>]/;
+
 /** The client's side of a request, as far as the forwarded fields need it. */
 export interface ClientSide {
   /** Address of the socket's peer, without `::ffff:`. */
@@ -98,7 +101,7 @@ export function requestHeaders(
       const lower = name.toLowerCase();
       switch (lower) {
         case "host":
-          if (++hostFields > 1) return null;
+          if (++hostFields > 1 || NOT_IN_HOST.test(value)) return null;
           host ??= value;
           if (authority === null) fields.push(name, value);
           continue;
@@ -137,7 +140,7 @@ export function requestHeaders(
     client.isTrusted && forwardedProto !== null ? forwardedProto : client.protocol,
   );
   const clientsHost = client.isTrusted && forwardedHost !== null ? forwardedHost : host;
-  if (clientsHost !== null) fields.push("X-Forwarded-Host", clientsHost);
+  if (clientsHost) fields.push("X-Forwarded-Host", clientsHost);
   return { fields, contentLength, isChunked };
 }
 

@@ -27,7 +27,14 @@ export interface UpgradeContext {
 
 /** RFC 6455 §4.1: a GET with `Upgrade: websocket`. Anything else that asks for an upgrade is served without one (RFC 9110 §7.8). */
 export function isWebSocketHandshake(request: IncomingMessage): boolean {
-  return request.method === "GET" && request.headers.upgrade?.toLowerCase() === "websocket";
+  const { upgrade, "content-length": length = "0", "transfer-encoding": coding } = request.headers;
+  // With a body, one reader would take its bytes for the tunnel's and another would not.
+  return (
+    request.method === "GET" &&
+    upgrade?.toLowerCase() === "websocket" &&
+    coding === undefined &&
+    Number(length) === 0
+  );
 }
 
 class Tunnel implements Running {
@@ -78,7 +85,8 @@ export function createUpgrade(context: UpgradeContext): Upgrade {
     });
     toBackend.setTimeout(context.handshakeTimeoutMs, () => toBackend.destroy(HANDSHAKE_TIMEOUT));
     client.once("close", () => toBackend.destroy());
-    toBackend.once("upgrade", (_answer, toBackendSocket: Socket) => {
+    toBackend.once("upgrade", (answer: IncomingMessage, toBackendSocket: Socket) => {
+      keepHeaderNames(answer); // before http-proxy writes them to the client
       context.onHandshake(backend, 101, performance.now() - startedAtMs);
       joinEnds(backend, client, toBackendSocket);
     });
@@ -137,12 +145,28 @@ function rewriteHead(
   toBackend.path = target;
 }
 
+/** http-proxy passes on the names in lower case that node:http gives; here they are as the backend sent them. */
+function keepHeaderNames(answer: IncomingMessage): void {
+  const named = new Map<string, string[]>();
+  for (let i = 0; i + 1 < answer.rawHeaders.length; i += 2) {
+    const name = answer.rawHeaders[i] ?? "";
+    named.set(name, [...(named.get(name) ?? []), answer.rawHeaders[i + 1] ?? ""]);
+  }
+  Object.defineProperty(answer, "headers", { value: Object.fromEntries(named) });
+}
+
+const HALF_CLOSED_MS = 2_000;
+
 /** Neither side outlives the other, and the tunnel counts for its version until both are gone. */
 function joinEnds(backend: Backend, client: Socket, toBackend: Socket): void {
   const tunnel = new Tunnel(client, toBackend);
   joined.add(client);
   backend.tunnels.add(tunnel);
   toBackend.setTimeout(0); // the handshake's
+  // Who has said goodbye is waited for no longer than this, or a peer that keeps its half open leaks the tunnel.
+  const endSoon = (): void => void setTimeout(() => tunnel.cutForDrain(), HALF_CLOSED_MS).unref();
+  client.once("end", endSoon);
+  toBackend.once("end", endSoon);
   toBackend.once("close", () => client.destroySoon());
   client.once("close", () => {
     toBackend.destroySoon();

@@ -33,6 +33,7 @@ const SMUGGLED = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n";
 const MALFORMED = {
   "Transfer-Encoding and Content-Length": `POST / HTTP/1.1\r\n${H}Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n`,
   "Content-Length and Transfer-Encoding": `POST / HTTP/1.1\r\n${H}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+  "a Host that is no host": "GET / HTTP/1.1\r\nHost: a b/c\r\n\r\n",
   "two different Content-Length fields": `POST / HTTP/1.1\r\n${H}Content-Length: 0\r\nContent-Length: 44\r\n\r\n${SMUGGLED}`,
   "two equal Content-Length fields": `POST / HTTP/1.1\r\n${H}Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi`,
   "a list of lengths": `POST / HTTP/1.1\r\n${H}Content-Length: 2, 2\r\n\r\nhi`,

@@ -135,6 +135,36 @@ test("bytes that come together with the handshake, from either side, are not los
   await client.readUntil(" seen");
 });
 
+test("the 101 keeps the backend's header names and repeated fields", limit, async (t) => {
+  onHandshake = (socket) =>
+    void socket.write(SWITCHING.replace("X-Own: 1", "X-Own: 1\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2"));
+  const client = await openRaw(proxyToRaw.port, { t });
+  client.send(`GET / HTTP/1.1\r\n${HANDSHAKE}\r\n`);
+  await client.readUntil("\r\nX-Own: 1\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n");
+});
+
+for (const ends of ["client", "backend"] as const) {
+  test(
+    `a tunnel whose ${ends} has said goodbye ends, though the other side keeps its half open`,
+    limit,
+    async (t) => {
+      const opened = Promise.withResolvers<Socket>();
+      onHandshake = (socket) => {
+        socket.allowHalfOpen = true;
+        socket.write(SWITCHING);
+        opened.resolve(socket);
+      };
+      const client = await openRaw(proxyToRaw.port, { t });
+      client.send(`GET / HTTP/1.1\r\n${HANDSHAKE}\r\n`);
+      await client.readUntil("X-Own: 1");
+      const toBackend = await withLimit(opened.promise, 5_000, "the tunnel");
+      if (ends === "client") client.end();
+      else toBackend.end();
+      await waitUntil("the tunnel is gone", async () => (await upgraded(proxyToRaw, "v2")) === 0);
+    },
+  );
+}
+
 for (const [framing, answer] of [
   [
     "length",

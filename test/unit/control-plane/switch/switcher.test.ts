@@ -309,7 +309,12 @@ test("already there: 200 without gate, without a trace", async (t) => {
     epoch: 0,
   };
   assert.deepEqual(await rig.switchTo("v1", { expect: { epoch: 99 } }), expected);
-  assert.deepEqual(await rig.switchTo("v1", { dryRun: true }), { ...expected, dry_run: true });
+  assert.deepEqual(await rig.switchTo("v1", { dryRun: true }), {
+    ...expected,
+    dry_run: true,
+    verdict: "would_switch",
+    code: null,
+  });
   assert.deepEqual(await rig.state(), before);
   assert.deepEqual([rig.fleet.log, rig.ended], [[], []]);
 });
@@ -525,7 +530,7 @@ test("a dry run goes through every check and changes nothing", async (t) => {
   const rig = await startRig(t);
   const before = await rig.state();
   const good = await rig.switchTo("v2", { dryRun: true });
-  assert.ok("verdict" in good);
+  assert.ok("verdict" in good && "gate" in good);
   assert.deepEqual(
     [good.success, good.dry_run, good.verdict, good.code, good.changed, good.version, good.backend],
     [true, true, "would_switch", null, false, "v2", "http://v2"],
