@@ -96,6 +96,7 @@ export class FileStore implements StateStore {
 
   async append(entry: NewHistoryEntry): Promise<HistoryEntry> {
     await this.#retryUndo();
+    if (this.history(1).length === 0) await this.#nameFirstVersion(entry.from);
     const before = await readVersionFile(this.#folder, this.#versions, this.#fs);
     const sealed = await this.#appendHistory(entry);
     try {
@@ -106,6 +107,21 @@ export class FileStore implements StateStore {
     }
     this.#versionDamage = [];
     return sealed;
+  }
+
+  /**
+   * Before the first entry ever `.version` says what serves. Without it a crash between the entry and `.version`
+   * would look like a reset by hand.
+   */
+  async #nameFirstVersion(version: Version): Promise<void> {
+    const { kind } = await readVersionFile(this.#folder, this.#versions, this.#fs);
+    if (kind !== "missing") return;
+    try {
+      await this.#writeVersion(version);
+    } catch (cause) {
+      this.#undo = () => sweepLeftovers(this.#folder, this.#fs);
+      throw await this.#failure(VERSION_FILE, version, cause);
+    }
   }
 
   async release(): Promise<void> {

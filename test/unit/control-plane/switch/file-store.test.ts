@@ -146,6 +146,8 @@ const STARTS: Record<string, [Files, string | null, number]> = {
   "a switch while .version is garbage": [{ history: ["v2", "v1"], version: "?" }, "v1", 2],
 };
 for (const [name, [files, before, entriesBefore]] of Object.entries(STARTS)) {
+  // The first switch names the version it leaves before it begins: that changes nothing of what serves.
+  const orNamed = <T>(found: T, named: T): T => (name === "the first switch" ? (found ?? named) : found);
   for (const fault of ["crash", "tear"] as const) {
     test(`${name}, ${fault} at any call of start and switch: the next start serves the old or the new version whole`, async (t) => {
       const template = await folderWith(t, files);
@@ -157,8 +159,13 @@ for (const [name, [files, before, entriesBefore]] of Object.entries(STARTS)) {
         const where = `at ${at}, ${fs.calls.at(-1)}`;
         const recovered = await restartAndSwitch(folder, where);
         if (isAcknowledged) assert.equal(recovered.version, "v2", where);
-        else assert.ok([before, "v2"].includes(recovered.version), `${where}: ${recovered.version}`);
+        else {
+          const serves = orNamed<string | null>(recovered.version, "v1");
+          assert.ok([orNamed(before, "v1"), "v2"].includes(serves), `${where}: ${serves}`);
+        }
         const isNew = recovered.entries.length > entriesBefore;
+        // A whole entry is what serves. Only after a reset by hand nothing tells this crash from the reset.
+        if (isNew && name !== "a switch after a reset by hand") assert.equal(recovered.version, "v2", where);
         assert.equal(recovered.epoch, entriesBefore + (isNew ? 1 : 0), where);
         if (isAcknowledged) break;
       }
@@ -185,10 +192,11 @@ for (const [name, [files, before, entriesBefore]] of Object.entries(STARTS)) {
         if (failure !== null) {
           assert.ok(failure instanceof ProxyError && failure.code === "STATE_WRITE_FAILED", where);
           assert.match(failure.message, /; nothing changed$/, where);
-          assert.equal(await versionText(folder), versionBefore, where);
+          assert.equal(orNamed(await versionText(folder), "v1\n"), orNamed(versionBefore, "v1\n"), where);
         }
         const recovered = await restartAndSwitch(folder, where);
-        assert.equal(recovered.version, failure === null ? "v2" : before, where);
+        const after = failure === null ? "v2" : before;
+        assert.equal(orNamed<string | null>(recovered.version, "v1"), orNamed(after, "v1"), where);
         assert.equal(recovered.entries.length, entriesBefore + (failure === null ? 1 : 0), where);
         if (failure === null && calls < at) break;
       }
