@@ -224,13 +224,17 @@ test("a history that cannot be written refuses the switch and leaves no entry", 
 test("a .version that cannot be written takes the history's entry back", { timeout: 60_000 }, async (t) => {
   const pair = await startPair(t, { workers: 2 });
   const { proxy } = pair;
+  const history = join(proxy.stateDir, ".history.jsonl");
   const inTheWay = join(proxy.stateDir, ".version.tmp");
+  await proxy.switchTo("v2");
+  await proxy.switchTo("v1");
+  const before = await readFile(history, "utf8");
   await mkdir(inTheWay);
   await writeFile(join(inTheWay, "x"), "");
   await assertWriteFails(pair);
-  assert.equal(await readFile(join(proxy.stateDir, ".history.jsonl"), "utf8"), "");
+  assert.equal(await readFile(history, "utf8"), before);
   await proxy.restart("SIGKILL");
-  assert.deepEqual([(await proxy.status()).current_version, (await proxy.status()).epoch], ["v1", 0]);
+  assert.deepEqual([(await proxy.status()).current_version, (await proxy.status()).epoch], ["v1", 2]);
   await rename(inTheWay, join(proxy.dir, "out-of-the-way"));
-  assert.equal((await proxy.switchTo("v2")).epoch, 1);
+  assert.equal((await proxy.switchTo("v2")).epoch, 3);
 });
