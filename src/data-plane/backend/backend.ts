@@ -13,7 +13,7 @@ export class Backend {
   readonly origin: string;
   /** The name for TLS: the backend's own, never one that a client sends. */
   readonly servername: string;
-  /** `x-forwarded-…` aside, the same for every request: which slot of the statistics is ours. */
+  /** Its place in the config and in the statistics, see record.ts. */
   readonly index: number;
   readonly requests = new RunningRequests();
   readonly tunnels = new Set<Running>();
