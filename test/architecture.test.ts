@@ -97,6 +97,16 @@ const BROKEN: readonly { what: string; tree: Record<string, string>; finds: stri
     finds: "core/a.ts may not import node:fs",
   },
   {
+    what: "a codec that opens a socket",
+    tree: { "wire/a.ts": 'import { connect } from "node:net";\n' },
+    finds: "wire/a.ts may not import node:net",
+  },
+  {
+    what: "a codec that knows its user",
+    tree: { "wire/a.ts": 'import type { B } from "../data-plane/b.ts";\n' },
+    finds: "wire/a.ts may not import data-plane/b.ts",
+  },
+  {
     what: "a disk in the data plane",
     tree: { "data-plane/admit/a.ts": 'import { open } from "node:fs/promises";\n' },
     finds: "data-plane/admit/a.ts may not import node:fs/promises",
