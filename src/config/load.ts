@@ -4,6 +4,7 @@
  * Runs in the primary at start, and in `check`. Flag > environment > file > default. Reports every problem
  * at once; opens the config file and the token file, nothing else.
  */
+import { randomBytes } from "node:crypto";
 import { dirname, resolve } from "node:path";
 import { problemsOf } from "./issues.ts";
 import {
@@ -28,6 +29,8 @@ export interface LoadOptions {
   readonly flags?: Flags;
   /** What relative paths of the environment and the flags start from. */
   readonly cwd?: string;
+  /** 8 hex digits that `server.via: auto` ends in; random without them. */
+  readonly viaId?: string;
 }
 
 /** The file that `loadConfig` reads for the same options, as the operator named it. */
@@ -62,7 +65,9 @@ export function loadConfig(options: LoadOptions): Config {
   if (!parsed.success || "refusal" in token || problems.length > 0) throw new ConfigError(name, problems);
 
   const stateDir = resolve(dirname(path), parsed.data.state_dir);
-  return deepFreeze(toConfig(parsed.data, { stateDir, tokenFromFile: token.value }));
+  // Of two daemons in a row, the second must not take the first one's name for its own and see a loop.
+  const autoVia = `traffic-switching-${options.viaId ?? randomBytes(4).toString("hex")}`;
+  return deepFreeze(toConfig(parsed.data, { stateDir, tokenFromFile: token.value, autoVia }));
 }
 
 /** The value of `admin.token_file`'s file. Its path is never shown: some write the token itself there. */

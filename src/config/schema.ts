@@ -16,15 +16,19 @@ import {
   duration,
   flag,
   host,
+  mediaType,
   oneOf,
   optionalText,
   port,
+  ratio,
   type StatusRange,
   size,
   sizeOrUnlimited,
   statusRanges,
   text,
+  viaName,
   wholeNumber,
+  wholeNumberOrUnlimited,
 } from "./values.ts";
 
 const MAP = "a map (keys with values)";
@@ -38,7 +42,11 @@ function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
 /** Ends at 24 h, far below the 2^31 - 1 ms at which setTimeout overflows and fires at once. */
 const time = (min = "1ms") => duration(min, "24h");
 const connections = () => wholeNumber(1, 1_000_000);
+const headCount = () => wholeNumber(10, 10_000);
 const addresses = () => z.array(addressOrCidr(), { error: "a list of IP addresses and CIDRs" }).prefault([]);
+
+const MAX_STREAM_TYPES = 32; // each answer's type is looked up among them
+const STREAM_TYPES = `a list of at most ${MAX_STREAM_TYPES} media types such as text/event-stream`;
 
 const server = section({
   host: host().prefault("0.0.0.0"),
@@ -47,13 +55,19 @@ const server = section({
   header_timeout: time().prefault("10s"),
   keep_alive_timeout: time().prefault("75s"), // not 0s: Node.js reads 0 as "no limit"
   body_idle_timeout: time().prefault("60s"),
+  min_body_rate: size("0B", "1GiB").prefault("100B"), // per second
+  min_body_rate_grace: time().prefault("10s"),
   max_header_bytes: size("1KiB", "1MiB").prefault("16KiB"),
-  max_header_count: wholeNumber(10, 10_000).prefault(100),
+  max_header_count: headCount().prefault(100),
   max_target_bytes: size("64B", "1MiB").prefault("8KiB"),
   max_body_bytes: sizeOrUnlimited("0B", "1024GiB").prefault("unlimited"),
+  max_requests_per_connection: wholeNumberOrUnlimited(1, 1_000_000_000).prefault("unlimited"),
   max_connections: connections().prefault(20_000),
+  max_connections_per_client: wholeNumberOrUnlimited(1, 1_000_000).prefault("unlimited"),
   max_in_flight: connections().prefault(20_000),
   trusted_proxies: addresses(),
+  forwarded_headers: oneOf(["both", "x-forwarded", "forwarded", "off"]).prefault("both"),
+  via: viaName().prefault("auto"),
   shutdown_grace: time("0s").prefault("30s"),
 });
 
@@ -62,13 +76,20 @@ const upstream = section({
   tls_handshake_timeout: time().prefault("5s"),
   response_timeout: time().prefault("30s"),
   body_idle_timeout: time().prefault("60s"),
+  stream_types: z
+    .array(mediaType(), { error: STREAM_TYPES })
+    .max(MAX_STREAM_TYPES, { error: STREAM_TYPES })
+    .prefault(["text/event-stream"]),
   keep_alive_timeout: time().prefault("300s"),
+  max_header_bytes: size("1KiB", "1MiB").prefault("64KiB"),
+  max_header_count: headCount().prefault(1000),
   max_connections: connections().prefault(400),
   max_idle_connections: wholeNumber(0, 1_000_000).prefault(200),
   max_total_connections: connections().prefault(6000),
   max_queue: wholeNumber(0, 1_000_000).prefault(1000),
   queue_timeout: time().prefault("5s"),
   retries: wholeNumber(0, 10).prefault(1),
+  retry_budget: ratio().prefault(0.2),
 });
 
 const probe = section({
@@ -166,13 +187,19 @@ export interface Config {
     readonly headerTimeoutMs: number;
     readonly keepAliveTimeoutMs: number;
     readonly bodyIdleTimeoutMs: number;
+    readonly minBodyRateBytes: number; // per second; 0 is off
+    readonly minBodyRateGraceMs: number;
     readonly maxHeaderBytes: number;
     readonly maxHeaderCount: number;
     readonly maxTargetBytes: number;
     readonly maxBodyBytes: number;
+    readonly maxRequestsPerConnection: number;
     readonly maxConnections: number;
+    readonly maxConnectionsPerClient: number;
     readonly maxInFlight: number;
     readonly trustedProxies: readonly string[]; // CIDRs or single addresses
+    readonly forwardedHeaders: Settings["server"]["forwarded_headers"];
+    readonly via: string | null; // our name in Via, `auto` is resolved; null: no Via
     readonly shutdownGraceMs: number;
   };
   readonly backends: readonly BackendConfig[]; // in the order of the file, 2 or more
@@ -182,13 +209,17 @@ export interface Config {
     readonly tlsHandshakeTimeoutMs: number;
     readonly responseTimeoutMs: number;
     readonly bodyIdleTimeoutMs: number;
+    readonly streamTypes: readonly string[]; // `type/subtype` or `type/*`, in lower case
     readonly keepAliveTimeoutMs: number;
+    readonly maxHeaderBytes: number;
+    readonly maxHeaderCount: number;
     readonly maxConnections: number;
     readonly maxIdleConnections: number; // may be more than maxConnections
     readonly maxTotalConnections: number;
     readonly maxQueue: number;
     readonly queueTimeoutMs: number;
     readonly retries: number;
+    readonly retryBudget: number; // share of the requests, 0 to 1; 0 is no retry
   };
   readonly switch: {
     readonly minIntervalMs: number; // up to 30 days: more than setTimeout can wait

@@ -1,17 +1,19 @@
 /**
  * Settings to Config: the checked keys under the names the code uses, with their units.
  *
- * Pure. Checks nothing; adds what `load.ts` found out from the disk.
+ * Pure. Checks nothing; adds what `load.ts` found out at this start.
  */
 import type { Config, Settings } from "./schema.ts";
 
-interface FromDisk {
+interface Found {
   /** Absolute. */
   readonly stateDir: string;
   readonly tokenFromFile: string | null;
+  /** What `server.via: auto` stands for. */
+  readonly autoVia: string;
 }
 
-export function toConfig(settings: Settings, { stateDir, tokenFromFile }: FromDisk): Config {
+export function toConfig(settings: Settings, { stateDir, tokenFromFile, autoVia }: Found): Config {
   const { server, upstream, admin } = settings;
   return {
     server: {
@@ -21,13 +23,19 @@ export function toConfig(settings: Settings, { stateDir, tokenFromFile }: FromDi
       headerTimeoutMs: server.header_timeout,
       keepAliveTimeoutMs: server.keep_alive_timeout,
       bodyIdleTimeoutMs: server.body_idle_timeout,
+      minBodyRateBytes: server.min_body_rate,
+      minBodyRateGraceMs: server.min_body_rate_grace,
       maxHeaderBytes: server.max_header_bytes,
       maxHeaderCount: server.max_header_count,
       maxTargetBytes: server.max_target_bytes,
       maxBodyBytes: server.max_body_bytes,
+      maxRequestsPerConnection: server.max_requests_per_connection,
       maxConnections: server.max_connections,
+      maxConnectionsPerClient: server.max_connections_per_client,
       maxInFlight: server.max_in_flight,
       trustedProxies: server.trusted_proxies,
+      forwardedHeaders: server.forwarded_headers,
+      via: viaOf(server.via, autoVia),
       shutdownGraceMs: server.shutdown_grace,
     },
     backends: [...settings.backends].map(([version, origin]) => ({ version, origin })),
@@ -37,13 +45,17 @@ export function toConfig(settings: Settings, { stateDir, tokenFromFile }: FromDi
       tlsHandshakeTimeoutMs: upstream.tls_handshake_timeout,
       responseTimeoutMs: upstream.response_timeout,
       bodyIdleTimeoutMs: upstream.body_idle_timeout,
+      streamTypes: upstream.stream_types,
       keepAliveTimeoutMs: upstream.keep_alive_timeout,
+      maxHeaderBytes: upstream.max_header_bytes,
+      maxHeaderCount: upstream.max_header_count,
       maxConnections: upstream.max_connections,
       maxIdleConnections: upstream.max_idle_connections,
       maxTotalConnections: upstream.max_total_connections,
       maxQueue: upstream.max_queue,
       queueTimeoutMs: upstream.queue_timeout,
       retries: upstream.retries,
+      retryBudget: upstream.retry_budget,
     },
     switch: switchConfig(settings.switch),
     admin: {
@@ -56,6 +68,11 @@ export function toConfig(settings: Settings, { stateDir, tokenFromFile }: FromDi
     log: { level: settings.log.level },
     stateDir,
   };
+}
+
+function viaOf(via: string, autoVia: string): string | null {
+  if (via === "off") return null;
+  return via === "auto" ? autoVia : via;
 }
 
 function switchConfig({ probe, drain, ...limits }: Settings["switch"]): Config["switch"] {

@@ -54,6 +54,23 @@ export function wholeNumber(min: number, max: number) {
 
 export const port = () => wholeNumber(0, 65_535); // 0 lets the system choose
 
+/** A whole number, or `unlimited`, which is Infinity. */
+export function wholeNumberOrUnlimited(min: number, max: number) {
+  return setting<number>(`unlimited or a whole number from ${min} to ${max}`, (input) =>
+    input === "unlimited" ? { value: Number.POSITIVE_INFINITY } : readWholeNumber(input, min, max),
+  );
+}
+
+/** A share of something: 0.2 is 20 %. */
+export function ratio() {
+  return setting<number>("a number from 0 to 1", (input) => {
+    if (typeof input === "number") return input >= 0 && input <= 1 ? { value: input } : NO_HINT;
+    return typeof input === "string" && /^[\d.]+ ?%?$/.test(input)
+      ? { hint: "write a number without quotes or %, such as 0.2" }
+      : NO_HINT;
+  });
+}
+
 /** @param resolveAuto what `auto` stands for on this machine. */
 export function countOrAuto(max: number, resolveAuto: () => number) {
   return setting<number>(`auto or a whole number from 1 to ${max}`, (input) =>
@@ -153,6 +170,32 @@ export function addressOrCidr() {
     return (
       family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)
     );
+  });
+}
+
+/** `text/event-stream`, `video/*`. */
+export function mediaType() {
+  return setting<string>("a media type such as text/event-stream or text/*", (input) => {
+    if (typeof input !== "string") return NO_HINT;
+    if (/^[a-z0-9!#$&^_.+-]{1,64}\/([a-z0-9!#$&^_.+-]{1,64}|\*)$/.test(input)) return { value: input };
+    if (input.includes(";")) return { hint: "leave out the parameters" };
+    return /[A-Z]/.test(input) ? { hint: "write it in lower case" } : NO_HINT;
+  });
+}
+
+/**
+ * What stands for us in `Via`: a name, or a host and port; `auto` and `off` are left as they are.
+ *
+ * @see RFC 9110 §7.6.3
+ */
+export function viaName() {
+  const expected = "auto, off, or a name of 1 to 64 letters, digits, . _ and -, with or without :port";
+  return setting<string>(expected, (input) => {
+    if (typeof input === "boolean") return { hint: `write ${input ? "auto" : "off"}` };
+    if (typeof input === "string" && /^(auto|off)$/i.test(input) && input !== input.toLowerCase()) {
+      return { hint: "write it in lower case" };
+    }
+    return readText(input, (name) => name.length <= 64 && /^[A-Za-z0-9._-]+(:\d{1,5})?$/.test(name));
   });
 }
 

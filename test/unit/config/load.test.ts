@@ -22,7 +22,13 @@ function folder(t: TestContext, files: Record<string, string>): string {
   return path;
 }
 
-function load(t: TestContext, text: string, options: { env?: Environment; flags?: Flags } = {}) {
+interface Given {
+  env?: Environment;
+  flags?: Flags;
+  viaId?: string;
+}
+
+function load(t: TestContext, text: string, options: Given = {}) {
   const path = folder(t, { "config.yaml": text });
   return loadConfig({ file: join(path, "config.yaml"), env: {}, cwd: path, ...options });
 }
@@ -37,6 +43,8 @@ test("two backends and the active version are enough", (t) => {
   assert.equal(config.server.port, 8080);
   assert.equal(config.server.workers, Math.min(availableParallelism(), 256));
   assert.equal(config.server.maxBodyBytes, Number.POSITIVE_INFINITY);
+  assert.equal(config.server.maxRequestsPerConnection, Number.POSITIVE_INFINITY);
+  assert.equal(config.server.maxConnectionsPerClient, Number.POSITIVE_INFINITY);
   assert.equal(config.switch.minIntervalMs, 600_000);
   assert.deepEqual(config.switch.probe.expect, [{ from: 200, to: 399 }]);
   assert.equal(config.admin.token, null);
@@ -46,6 +54,27 @@ test("a config can be sent to a worker and cannot be changed", (t) => {
   const config = load(t, SHORT);
   assert.deepEqual(structuredClone(config), config);
   assert.ok(Object.isFrozen(config) && Object.isFrozen(config.switch.probe.expect[0]));
+});
+
+test("two daemons with one config have two names in Via", (t) => {
+  const names = [load(t, SHORT), load(t, SHORT)].map(({ server }) => server.via ?? "");
+  for (const name of names) assert.match(name, /^traffic-switching-[0-9a-f]{8}$/);
+  assert.notEqual(names[0], names[1]);
+});
+
+test("the name in Via is the one of the file, and off is none", (t) => {
+  const viaOf = (text: string) => load(t, `${SHORT}${text}`, { viaId: "0123abcd" }).server.via;
+  assert.equal(viaOf("server: { via: auto }\n"), "traffic-switching-0123abcd");
+  assert.equal(viaOf("server: { via: edge-1 }\n"), "edge-1");
+  assert.equal(viaOf("server: { via: off }\n"), null);
+});
+
+test("each of the limits that may be off is off with the value that says so", (t) => {
+  const text = "server: { min_body_rate: 0B }\nupstream: { retry_budget: 0, stream_types: [] }\n";
+  const config = load(t, SHORT + text);
+  assert.equal(config.server.minBodyRateBytes, 0);
+  assert.equal(config.upstream.retryBudget, 0);
+  assert.deepEqual(config.upstream.streamTypes, []);
 });
 
 test("a flag wins over the environment, the environment over the file, the file over the default", (t) => {
@@ -220,14 +249,17 @@ test("every key of the file arrives under its own name", (t) => {
     `
 server:
   { host: a, port: 1, workers: 2, header_timeout: 3ms, keep_alive_timeout: 4ms, body_idle_timeout: 5ms,
-    max_header_bytes: 6KiB, max_header_count: 17, max_target_bytes: 8KiB, max_body_bytes: 9B, max_connections: 10,
-    max_in_flight: 11, trusted_proxies: ["::1"], shutdown_grace: 12ms }
+    min_body_rate: 13B, min_body_rate_grace: 14ms, max_header_bytes: 6KiB, max_header_count: 17,
+    max_target_bytes: 8KiB, max_body_bytes: 9B, max_requests_per_connection: 15, max_connections: 10,
+    max_connections_per_client: 16, max_in_flight: 11, trusted_proxies: ["::1"],
+    forwarded_headers: x-forwarded, via: "edge:80", shutdown_grace: 12ms }
 backends: { v1: "http://a:1", v2: "http://b:1" }
 active_version: v2
 upstream:
   { connect_timeout: 21ms, tls_handshake_timeout: 22ms, response_timeout: 23ms, body_idle_timeout: 24ms,
-    keep_alive_timeout: 25ms, max_connections: 26, max_idle_connections: 27, max_total_connections: 28,
-    max_queue: 29, queue_timeout: 30ms, retries: 3 }
+    stream_types: [text/event-stream, video/*], keep_alive_timeout: 25ms, max_header_bytes: 18KiB,
+    max_header_count: 19, max_connections: 26, max_idle_connections: 27, max_total_connections: 28,
+    max_queue: 29, queue_timeout: 30ms, retries: 3, retry_budget: 0.5 }
 switch:
   min_interval: 31ms
   probe: { method: HEAD, path: "/up?x=1", expect: 204, timeout: 32ms, successes: 2, interval: 33ms }
@@ -247,13 +279,19 @@ state_dir: /tmp/state
       headerTimeoutMs: 3,
       keepAliveTimeoutMs: 4,
       bodyIdleTimeoutMs: 5,
+      minBodyRateBytes: 13,
+      minBodyRateGraceMs: 14,
       maxHeaderBytes: 6144,
       maxHeaderCount: 17,
       maxTargetBytes: 8192,
       maxBodyBytes: 9,
+      maxRequestsPerConnection: 15,
       maxConnections: 10,
+      maxConnectionsPerClient: 16,
       maxInFlight: 11,
       trustedProxies: ["::1"],
+      forwardedHeaders: "x-forwarded",
+      via: "edge:80",
       shutdownGraceMs: 12,
     },
     backends: [
@@ -266,13 +304,17 @@ state_dir: /tmp/state
       tlsHandshakeTimeoutMs: 22,
       responseTimeoutMs: 23,
       bodyIdleTimeoutMs: 24,
+      streamTypes: ["text/event-stream", "video/*"],
       keepAliveTimeoutMs: 25,
+      maxHeaderBytes: 18_432,
+      maxHeaderCount: 19,
       maxConnections: 26,
       maxIdleConnections: 27,
       maxTotalConnections: 28,
       maxQueue: 29,
       queueTimeoutMs: 30,
       retries: 3,
+      retryBudget: 0.5,
     },
     switch: {
       minIntervalMs: 31,

@@ -19,12 +19,16 @@ const CONFIG = {
     responseTimeoutMs: 1,
     bodyIdleTimeoutMs: 1,
     keepAliveTimeoutMs: 1,
+    streamTypes: ["text/event-stream"],
+    maxHeaderBytes: 65_536,
+    maxHeaderCount: 1_000,
     maxConnections: 400,
     maxIdleConnections: 200,
     maxTotalConnections: 6_000,
     maxQueue: 1,
     queueTimeoutMs: 1,
     retries: 1,
+    retryBudget: 0.2,
   },
 };
 
