@@ -8,8 +8,6 @@ import { isIP } from "node:net";
 
 /** More proxies in a row do not exist; without it a client could have us check thousands of addresses. */
 const MAX_HOPS = 32;
-/** An IPv6 address in brackets and quotes, with its port, needs 55. */
-const MAX_NODE_LENGTH = 64;
 
 const TOKEN = "[-!#$%&'*+.^_`|~0-9A-Za-z]+";
 const IS_TOKEN = new RegExp(`^${TOKEN}$`);
@@ -151,9 +149,8 @@ function commaBefore(value: string, end: number): number {
     if (character === "," && !isQuoted) return i;
     if (character !== '"') continue;
     let escapes = 0;
-    while (isQuoted && value[i - 1 - escapes] === "\\") escapes++;
+    while (value[i - 1 - escapes] === "\\") escapes++;
     if (escapes % 2 === 0) isQuoted = !isQuoted;
-    i -= escapes;
   }
   return -1;
 }
@@ -181,7 +178,6 @@ function forOf(element: string): string | null {
  */
 function addressOf(entry: string): string | null {
   let node = entry.trim();
-  if (node.length > MAX_NODE_LENGTH) return null;
   if (node.length > 1 && node.startsWith('"') && node.endsWith('"')) node = node.slice(1, -1);
   if (node.includes("%")) return null; // a zone means nothing on another host
   if (node.startsWith("[")) {

@@ -63,7 +63,7 @@ for (const entry of [
   '"192.0.2.1',
   "example.test",
   "localhost",
-  `192.0.2.1${":0".repeat(40)}`,
+  "1".repeat(60_000),
 ]) {
   test(`${JSON.stringify(entry.slice(0, 30))} is no address and ends the walk`, () => {
     assert.equal(clientAddress("10.0.0.1", `198.51.100.7, ${entry}, 10.0.0.2`, isTrusted), "10.0.0.2");
@@ -244,7 +244,7 @@ for (const value of [
   "1.1 first (proxy-a)",
   "1.1 first (x, 1.1 proxy-a, y)",
   "1.1 first (x (y), 1.1 proxy-a)",
-  "1.1 first (\\), 1.1 proxy-a)",
+  "1.1 first (\\), 1.1 proxy-a )",
 ]) {
   test(`Via does not name us in ${JSON.stringify(value)}`, () => {
     assert.equal(viaNames(value, "proxy-a"), false);
