@@ -129,7 +129,10 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
   });
   const listener = createHttpListener(config, share, {
     ...pipeline,
-    onMalformed: (code, message) => noteFailure(null, code, message),
+    onMalformed: (code, message) => {
+      recorder.refusal(code);
+      noteFailure(null, code, message);
+    },
   });
 
   const drains = new Drains();

@@ -23,7 +23,8 @@ export const FORWARD_ERRORS = {
   REQUEST_TIMEOUT: {
     status: 408,
     source: "client",
-    about: "the request, or the next piece of its body, did not arrive in time",
+    about:
+      "the request, or the next piece of its body, did not arrive in time, or the body came slower than server.min_body_rate",
     proxyStatus: "http_request_error",
   },
   BODY_TOO_LARGE: {
@@ -42,7 +43,7 @@ export const FORWARD_ERRORS = {
     status: 431,
     source: "client",
     about:
-      "the request head is larger than server.max_header_bytes or has more than server.max_header_count fields",
+      "the request head, or the trailers, are larger than server.max_header_bytes or have more than server.max_header_count fields",
     proxyStatus: "http_request_error",
   },
   CLIENT_ABORTED: {
@@ -65,7 +66,8 @@ export const FORWARD_ERRORS = {
   BACKEND_INVALID_ANSWER: {
     status: 502,
     source: "backend",
-    about: "the backend's answer is not valid HTTP",
+    about:
+      "the backend's answer is not valid HTTP, its head is larger than upstream.max_header_bytes or has more than upstream.max_header_count fields, too many interim answers came before it, or it is a 101 that nobody asked for",
     proxyStatus: "http_protocol_error",
   },
   POOL_EXHAUSTED: {
@@ -80,6 +82,14 @@ export const FORWARD_ERRORS = {
     source: "proxy",
     about: "more than server.max_in_flight requests run",
     proxyStatus: "proxy_internal_response",
+  },
+  TOO_MANY_CONNECTIONS: {
+    status: 503,
+    source: "proxy",
+    about:
+      "the client's address, or all clients together, have more connections than server.max_connections_per_client or server.max_connections",
+    // A limit of the config refused it; RFC 9209's connection_limit_reached is about the next hop.
+    proxyStatus: "http_request_denied",
   },
   BACKEND_CONNECT_TIMEOUT: {
     status: 504,
@@ -105,6 +115,12 @@ export const FORWARD_ERRORS = {
     about:
       "the version was switched away from and switch.drain.deadline passed, or the daemon is ending and server.shutdown_grace passed",
     proxyStatus: "proxy_internal_response",
+  },
+  LOOP_DETECTED: {
+    status: 508,
+    source: "client",
+    about: "the request's Via names this proxy: it was here before",
+    proxyStatus: "proxy_loop_detected",
   },
   INTERNAL_ERROR: {
     status: 500,
@@ -185,6 +201,15 @@ export const ERROR_CODES = { ...FORWARD_ERRORS, ...ADMIN_ERRORS } as const;
 export type ForwardErrorCode = keyof typeof FORWARD_ERRORS;
 export type AdminErrorCode = keyof typeof ADMIN_ERRORS;
 export type ErrorCode = keyof typeof ERROR_CODES;
+
+/**
+ * Whether the proxy itself refuses a request with `code`. A backend's fault is none; a client that left is
+ * told nothing; a connection that is one too many is counted as a connection.
+ */
+export function isRefusal(code: ForwardErrorCode): boolean {
+  if (code === "CLIENT_ABORTED" || code === "TOO_MANY_CONNECTIONS") return false;
+  return FORWARD_ERRORS[code].source !== "backend";
+}
 
 /** A failure with a code of the table. Match on `code`, never on the message. */
 export class ProxyError extends Error {

@@ -4,12 +4,12 @@
  * Counters are summed over the workers that run and those that are gone, so none falls when one dies.
  */
 import type { Config } from "../config/schema.ts";
-import { FORWARD_ERRORS } from "../core/errors.ts";
+import { FORWARD_ERRORS, type ForwardErrorCode, isRefusal } from "../core/errors.ts";
 import type { Version } from "../core/version.ts";
 import type { Build } from "./build.ts";
 import type { Family, Sample } from "./exposition.ts";
 import { METRIC_PREFIX, METRICS, type MetricKey, type MetricLabels } from "./metrics.ts";
-import type { WorkerStats } from "./worker-stats.ts";
+import { CONNECTION_LIMITS, type WorkerStats } from "./worker-stats.ts";
 
 /** The workers as a scrape sees them; `Fleet` is one. */
 export interface WorkerSource {
@@ -46,6 +46,11 @@ const UPSTREAM_REASONS = Object.entries(FORWARD_ERRORS)
   )
   .map(([code]) => code.toLowerCase());
 
+/** Likewise. */
+const REFUSAL_REASONS = (Object.keys(FORWARD_ERRORS) as ForwardErrorCode[])
+  .filter(isRefusal)
+  .map((code) => code.toLowerCase());
+
 const WORKER_STATES = ["starting", "listening", "stopping"];
 
 /** Sums per set of labels, in the order in which they first came. */
@@ -79,6 +84,7 @@ export function daemonFamilies(scrape: Scrape, config: Pick<Config, "backends">,
   const versions = config.backends.map(({ version }) => version);
   return [
     ...requestFamilies(everyStats, versions),
+    ...clientFamilies(everyStats),
     ...upstreamFamilies(everyStats, versions),
     ...switchFamilies(scrape, config),
     ...workerFamilies(scrape),
@@ -90,14 +96,12 @@ function requestFamilies(everyStats: readonly WorkerStats[], versions: readonly 
   const requests = new Tally("http_requests_total");
   const inFlight = new Tally("http_requests_in_flight");
   const upgraded = new Tally("upgraded_connections");
-  const connections = new Tally("client_connections").add({}, 0);
   for (const version of versions) {
     requests.add({ version, method: "GET", code: "200" }, 0); // the usual case, there from the start
     inFlight.add({ version }, 0);
     upgraded.add({ version }, 0);
   }
   for (const stats of everyStats) {
-    connections.add({}, stats.clientConnections);
     for (const { version, method, code, count } of stats.requests) {
       requests.add({ version, method, code: String(code) }, count);
     }
@@ -106,13 +110,22 @@ function requestFamilies(everyStats: readonly WorkerStats[], versions: readonly 
       upgraded.add({ version }, now.upgraded);
     }
   }
-  return [
-    requests.family(),
-    durationFamily(everyStats, versions),
-    inFlight.family(),
-    upgraded.family(),
-    connections.family(),
-  ];
+  return [requests.family(), durationFamily(everyStats, versions), inFlight.family(), upgraded.family()];
+}
+
+/** What concerns no version. */
+function clientFamilies(everyStats: readonly WorkerStats[]): Family[] {
+  const connections = new Tally("client_connections").add({}, 0);
+  const refusedConnections = new Tally("client_connections_refused_total");
+  const refusals = new Tally("http_refusals_total");
+  for (const reason of CONNECTION_LIMITS) refusedConnections.add({ reason }, 0);
+  for (const reason of REFUSAL_REASONS) refusals.add({ reason }, 0);
+  for (const stats of everyStats) {
+    connections.add({}, stats.clientConnections);
+    for (const { reason, count } of stats.refusedConnections) refusedConnections.add({ reason }, count);
+    for (const { reason, count } of stats.refusals) refusals.add({ reason }, count);
+  }
+  return [connections.family(), refusedConnections.family(), refusals.family()];
 }
 
 function durationFamily(everyStats: readonly WorkerStats[], versions: readonly Version[]): Family {

@@ -43,6 +43,16 @@ export const METRICS = {
     help: "Connections of clients that are open now.",
     labels: [],
   },
+  client_connections_refused_total: {
+    type: "counter",
+    help: "Connections of clients that were refused, by the limit that was reached.",
+    labels: ["reason"],
+  },
+  http_refusals_total: {
+    type: "counter",
+    help: "Requests that the proxy itself refused, by error code in lower case.",
+    labels: ["reason"],
+  },
   upstream_errors_total: {
     type: "counter",
     help: "Failures on the way to or from a backend, by error code in lower case.",

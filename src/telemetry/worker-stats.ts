@@ -24,6 +24,10 @@ export const METHOD_LABELS = [
   "OTHER",
 ] as const;
 
+/** The limits that a client's connection can be one too many for. */
+export const CONNECTION_LIMITS = ["max_connections", "max_connections_per_client"] as const;
+export type ConnectionLimit = (typeof CONNECTION_LIMITS)[number];
+
 export interface WorkerStats {
   readonly epoch: number;
   /** Finished requests; `code` is the status answered, 499 when the client left. */
@@ -41,7 +45,10 @@ export interface WorkerStats {
   }[];
   /** `reason` is the code of the failure in lower case: `backend_connect_failed`. */
   readonly upstreamErrors: readonly { version: Version; reason: string; count: number }[];
+  /** Requests that the proxy itself refused; `reason` is the error code in lower case. */
+  readonly refusals: readonly { reason: string; count: number }[];
   readonly clientConnections: number;
+  readonly refusedConnections: readonly { reason: ConnectionLimit; count: number }[];
   readonly process: ProcessStats;
 }
 

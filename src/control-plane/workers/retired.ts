@@ -38,7 +38,9 @@ export function addRetired(sum: WorkerStats | null, last: WorkerStats): WorkerSt
       (entry) => `${entry.version} ${entry.reason}`,
       (a, b) => ({ ...a, count: a.count + b.count }),
     ),
+    refusals: mergeReasons(sum?.refusals ?? [], last.refusals),
     clientConnections: 0,
+    refusedConnections: mergeReasons(sum?.refusedConnections ?? [], last.refusedConnections),
     process: {
       cpuUserSeconds: (sum?.process.cpuUserSeconds ?? 0) + last.process.cpuUserSeconds,
       cpuSystemSeconds: (sum?.process.cpuSystemSeconds ?? 0) + last.process.cpuSystemSeconds,
@@ -55,6 +57,17 @@ export function addRetired(sum: WorkerStats | null, last: WorkerStats): WorkerSt
 }
 
 const NO_GAUGES = { inFlight: 0, upgraded: 0, connectionsActive: 0, connectionsIdle: 0, queued: 0 };
+
+function mergeReasons<T extends { readonly reason: string; readonly count: number }>(
+  before: readonly T[],
+  last: readonly T[],
+): T[] {
+  return merge(
+    [...before, ...last],
+    ({ reason }) => reason,
+    (a, b) => ({ ...a, count: a.count + b.count }),
+  );
+}
 
 function merge<T>(entries: readonly T[], key: (entry: T) => string, add: (a: T, b: T) => T): T[] {
   const merged = new Map<string, T>();

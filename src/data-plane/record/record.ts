@@ -4,8 +4,13 @@
  * Plain numbers in typed arrays, one set per version, read out when the primary asks: nothing is made per
  * request. Duration counts from the parsed head to the last byte handed to the client's socket.
  */
-
-import { DURATION_BUCKETS_SECONDS, METHOD_LABELS, type WorkerStats } from "../../telemetry/worker-stats.ts";
+import { type ForwardErrorCode, isRefusal } from "../../core/errors.ts";
+import {
+  type ConnectionLimit,
+  DURATION_BUCKETS_SECONDS,
+  METHOD_LABELS,
+  type WorkerStats,
+} from "../../telemetry/worker-stats.ts";
 import type { Backend } from "../backend/backend.ts";
 
 const LOWEST_CODE = 100;
@@ -22,6 +27,8 @@ export class Recorder {
   readonly #buckets: Float64Array[];
   readonly #sumMs: Float64Array;
   readonly #errors: Map<string, number>[]; // keys are codes of our own table
+  readonly #refusals = new Map<ForwardErrorCode, number>();
+  readonly #refusedConnections = new Map<ConnectionLimit, number>();
   readonly #backends: readonly Backend[];
 
   constructor(backends: readonly Backend[]) {
@@ -50,10 +57,20 @@ export class Recorder {
   /** A failure on the way to or from the backend, by the name of its code. */
   upstreamError(backend: Backend, reason: string): void {
     const errors = this.#errors[backend.index];
-    errors?.set(reason, (errors.get(reason) ?? 0) + 1);
+    if (errors !== undefined) countOne(errors, reason);
   }
 
-  read(): Pick<WorkerStats, "requests" | "durations" | "upstreamErrors"> {
+  /** A request that the proxy itself refused. A code that is no refusal counts nothing: see core/errors.ts. */
+  refusal(code: ForwardErrorCode): void {
+    if (isRefusal(code)) countOne(this.#refusals, code);
+  }
+
+  /** A client's connection that was one too many for `limit`. */
+  refusedConnection(limit: ConnectionLimit): void {
+    countOne(this.#refusedConnections, limit);
+  }
+
+  read(): Pick<WorkerStats, "requests" | "durations" | "upstreamErrors" | "refusals" | "refusedConnections"> {
     return {
       requests: this.#backends.flatMap(({ version, index }) => {
         const found: { version: string; method: string; code: number; count: number }[] = [];
@@ -72,6 +89,12 @@ export class Recorder {
       upstreamErrors: this.#backends.flatMap(({ version, index }) =>
         [...(this.#errors[index] ?? [])].map(([reason, count]) => ({ version, reason, count })),
       ),
+      refusals: [...this.#refusals].map(([code, count]) => ({ reason: code.toLowerCase(), count })),
+      refusedConnections: [...this.#refusedConnections].map(([reason, count]) => ({ reason, count })),
     };
   }
+}
+
+function countOne<K>(counts: Map<K, number>, key: K): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
 }

@@ -6,6 +6,7 @@ import { request } from "../../support/http-client.ts";
 import { startLoad } from "../../support/load-driver.ts";
 import { sayName, startPair } from "../../support/pair.ts";
 import { whilePaused } from "../../support/paused.ts";
+import { openRaw } from "../../support/raw-client.ts";
 import { waitUntil } from "../../support/wait.ts";
 
 const { v1, proxy, behave } = await startPair(
@@ -18,6 +19,9 @@ const OURS = [
   "http_request_duration_seconds_count",
   "http_requests_in_flight",
   "upgraded_connections",
+  "client_connections",
+  "client_connections_refused_total",
+  "http_refusals_total",
   "upstream_errors_total",
   "upstream_connections",
   "upstream_retries_total",
@@ -141,6 +145,21 @@ test("the requests of all workers add up, by version, method and code", { timeou
   assert.equal(infinite, count(after));
   const text = (await proxy.admin("GET", "/metrics")).body;
   assert.ok(!text.includes("/a/path"), "a path is never a label");
+});
+
+test("a request that cannot be parsed counts as refused, and as no version's request", {
+  timeout: 20_000,
+}, async (t) => {
+  const before = await samples();
+  const client = await openRaw(proxy.port, { t });
+  client.send("GET / HTTP/1.1\r\nHost: h\r\nno colon\r\n\r\n");
+  assert.equal((await client.readResponse()).status, 400);
+  const after = await samples();
+  const grew = (name: string, labels: Readonly<Record<string, string>> = {}): number =>
+    sum(after, name, labels) - sum(before, name, labels);
+  assert.equal(grew("http_refusals_total", { reason: "malformed_request" }), 1);
+  assert.equal(grew("http_refusals_total"), 1, "and under no other reason");
+  assert.equal(grew("http_requests_total"), 0);
 });
 
 test("both ports tell the same numbers", { timeout: 20_000 }, async () => {

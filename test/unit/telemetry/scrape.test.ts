@@ -56,7 +56,9 @@ function stats({ ok = 0, bad = 0, inFlight = 0, residentBytes = 0 } = {}): Worke
       },
     ],
     upstreamErrors: [{ version: "v1", reason: "backend_closed", count: bad }],
+    refusals: [{ reason: "malformed_request", count: 2 * bad }],
     clientConnections: 6,
+    refusedConnections: [{ reason: "max_connections_per_client", count: 3 * bad }],
     process: {
       cpuUserSeconds: 100,
       cpuSystemSeconds: 10,
@@ -226,20 +228,22 @@ test("the table follows Prometheus' naming rules", () => {
 });
 
 test("counters of all workers and of those that are gone are added up", async () => {
-  const { metrics } = startMetrics({ retired: [stats({ ok: 100 })] });
+  const { metrics } = startMetrics({ retired: [stats({ ok: 100, bad: 1 })] });
   const families = parse(await metrics.text("prometheus"), "prometheus");
   const value = (name: string, labels?: Record<string, string>) =>
     sampleValue(families, METRIC_PREFIX + name, labels);
   assert.equal(value("http_requests_total", { version: "v1", method: "GET", code: "200" }), 115);
-  assert.equal(value("http_requests_total", { version: "v1", method: "POST", code: "502" }), 1);
+  assert.equal(value("http_requests_total", { version: "v1", method: "POST", code: "502" }), 2);
   assert.equal(value("http_requests_total", { version: "v2", method: "GET", code: "200" }), 0);
-  assert.equal(value("http_request_duration_seconds_count", { version: "v1" }), 116);
+  assert.equal(value("http_request_duration_seconds_count", { version: "v1" }), 117);
   assert.equal(value("http_request_duration_seconds_bucket", { version: "v1", le: "0.001" }), 0);
   assert.equal(value("http_request_duration_seconds_bucket", { version: "v1", le: "0.0025" }), 115);
   assert.equal(value("http_request_duration_seconds_bucket", { version: "v1", le: "30" }), 115);
   assert.equal(value("http_request_duration_seconds_count", { version: "v2" }), 0);
   assert.equal(value("http_requests_in_flight", { version: "v1" }), 1);
-  assert.equal(value("upstream_errors_total", { version: "v1", reason: "backend_closed" }), 1);
+  assert.equal(value("upstream_errors_total", { version: "v1", reason: "backend_closed" }), 2);
+  assert.equal(value("http_refusals_total", { reason: "malformed_request" }), 4);
+  assert.equal(value("client_connections_refused_total", { reason: "max_connections_per_client" }), 6);
   assert.equal(value("upstream_errors_total", { version: "v2", reason: "backend_connect_failed" }), 0);
   assert.equal(value("upstream_retries_total"), 15);
   assert.equal(value("active_version", { version: "v1" }), 1);
@@ -251,6 +255,29 @@ test("counters of all workers and of those that are gone are added up", async ()
   assert.equal(value("workers", { state: "missing" }), 1);
   assert.equal(value("workers_gc_cycles_total"), 21);
   assert.equal(value("build_info", { version: "1.2.3", node: "24.0.0" }), 1);
+});
+
+test("every reason to refuse a request or a connection is there from the start, and no other", async () => {
+  const { metrics } = startMetrics({ stats: new Map() });
+  const families = parse(await metrics.text("prometheus"), "prometheus");
+  const reasons = (name: string) =>
+    families.get(METRIC_PREFIX + name)?.samples.map(({ labels, value }) => [labels.reason, value]);
+  assert.deepEqual(reasons("client_connections_refused_total"), [
+    ["max_connections", 0],
+    ["max_connections_per_client", 0],
+  ]);
+  assert.deepEqual(reasons("http_refusals_total"), [
+    ["malformed_request", 0],
+    ["request_timeout", 0],
+    ["body_too_large", 0],
+    ["target_too_long", 0],
+    ["headers_too_large", 0],
+    ["pool_exhausted", 0],
+    ["too_many_requests_in_flight", 0],
+    ["drain_deadline", 0],
+    ["loop_detected", 0],
+    ["internal_error", 0],
+  ]);
 });
 
 test("no counter falls when a worker dies and another takes its slot", async () => {

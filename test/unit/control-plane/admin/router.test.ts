@@ -346,7 +346,9 @@ test("GET /status lists a drain while something of it still runs, summed over th
       },
     ],
     upstreamErrors: [],
+    refusals: [],
     clientConnections: 0,
+    refusedConnections: [],
     process: {
       cpuUserSeconds: 0,
       cpuSystemSeconds: 0,

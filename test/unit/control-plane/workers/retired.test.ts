@@ -23,7 +23,9 @@ function stats(changes: Partial<WorkerStats> = {}): WorkerStats {
       },
     ],
     upstreamErrors: [{ version: "v1", reason: "backend_closed", count: 2 }],
+    refusals: [{ reason: "malformed_request", count: 3 }],
     clientConnections: 11,
+    refusedConnections: [{ reason: "max_connections", count: 4 }],
     process: {
       cpuUserSeconds: 1,
       cpuSystemSeconds: 2,
@@ -45,6 +47,8 @@ test("counters of the dead are kept, and what they held is gone with them", () =
   assert.deepEqual(sum.requests, stats().requests);
   assert.deepEqual(sum.durations, stats().durations);
   assert.deepEqual(sum.upstreamErrors, stats().upstreamErrors);
+  assert.deepEqual(sum.refusals, stats().refusals);
+  assert.deepEqual(sum.refusedConnections, stats().refusedConnections);
   assert.deepEqual(sum.versions, [
     {
       version: "v1",
@@ -76,6 +80,11 @@ test("the counters of many dead are added up, each under its own labels", () => 
       { version: "v1", reason: "backend_closed", count: 1 },
       { version: "v2", reason: "backend_closed", count: 4 },
     ],
+    refusals: [
+      { reason: "loop_detected", count: 1 },
+      { reason: "malformed_request", count: 10 },
+    ],
+    refusedConnections: [{ reason: "max_connections_per_client", count: 5 }],
   });
   const sum = [other, stats()].reduce(addRetired, addRetired(null, stats()));
   assert.deepEqual(sum.requests, [
@@ -91,6 +100,14 @@ test("the counters of many dead are added up, each under its own labels", () => 
   assert.deepEqual(sum.upstreamErrors, [
     { version: "v1", reason: "backend_closed", count: 5 },
     { version: "v2", reason: "backend_closed", count: 4 },
+  ]);
+  assert.deepEqual(sum.refusals, [
+    { reason: "malformed_request", count: 16 },
+    { reason: "loop_detected", count: 1 },
+  ]);
+  assert.deepEqual(sum.refusedConnections, [
+    { reason: "max_connections", count: 8 },
+    { reason: "max_connections_per_client", count: 5 },
   ]);
   assert.deepEqual(
     sum.versions.map(({ retries }) => retries),

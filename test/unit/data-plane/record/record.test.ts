@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { FORWARD_ERRORS, type ForwardErrorCode } from "../../../../src/core/errors.ts";
 import { Backend } from "../../../../src/data-plane/backend/backend.ts";
 import { Recorder } from "../../../../src/data-plane/record/record.ts";
 import { DURATION_BUCKETS_SECONDS } from "../../../../src/telemetry/worker-stats.ts";
@@ -67,4 +68,51 @@ test("upstream errors are counted by version and reason", () => {
     { version: "v1", reason: "backend_closed", count: 2 },
     { version: "v2", reason: "pool_exhausted", count: 1 },
   ]);
+});
+
+test("requests that the proxy refused are counted by the code in lower case, whatever the version", () => {
+  const { recorder } = start();
+  recorder.refusal("MALFORMED_REQUEST");
+  recorder.refusal("LOOP_DETECTED");
+  recorder.refusal("MALFORMED_REQUEST");
+  assert.deepEqual(recorder.read().refusals, [
+    { reason: "malformed_request", count: 2 },
+    { reason: "loop_detected", count: 1 },
+  ]);
+});
+
+test("a backend's fault, a client that left and a refused connection are no refused requests", () => {
+  const { recorder } = start();
+  for (const code of Object.keys(FORWARD_ERRORS) as ForwardErrorCode[]) recorder.refusal(code);
+  assert.deepEqual(
+    recorder.read().refusals.map(({ reason }) => reason),
+    [
+      "malformed_request",
+      "request_timeout",
+      "body_too_large",
+      "target_too_long",
+      "headers_too_large",
+      "pool_exhausted",
+      "too_many_requests_in_flight",
+      "drain_deadline",
+      "loop_detected",
+      "internal_error",
+    ],
+  );
+});
+
+test("refused connections are counted by the limit that was reached", () => {
+  const { recorder } = start();
+  recorder.refusedConnection("max_connections_per_client");
+  recorder.refusedConnection("max_connections_per_client");
+  recorder.refusedConnection("max_connections");
+  assert.deepEqual(recorder.read().refusedConnections, [
+    { reason: "max_connections_per_client", count: 2 },
+    { reason: "max_connections", count: 1 },
+  ]);
+});
+
+test("nothing was refused before the first refusal", () => {
+  const { refusals, refusedConnections } = start().recorder.read();
+  assert.deepEqual([refusals, refusedConnections], [[], []]);
 });
