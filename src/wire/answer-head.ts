@@ -1,0 +1,88 @@
+/**
+ * An answer's head and how its body ends (RFC 9112 §4, §6.3). Pure.
+ *
+ * `fields` is the worker's one Fields for answers: it holds this head until the next one is read.
+ */
+import type { Fields } from "./fields.ts";
+import {
+  BAD_LENGTH,
+  type ConnectionOptions,
+  connectionOptions,
+  contentLength,
+  NO_LENGTH,
+  transferCoding,
+} from "./framing.ts";
+import type { HeadFault } from "./request-head.ts";
+
+export interface AnswerHead {
+  readonly minorVersion: 0 | 1;
+  /** 100 to 999. */
+  readonly status: number;
+  /** As it came; may be empty. */
+  readonly reason: string;
+  readonly fields: Fields;
+  readonly connection: ConnectionOptions;
+  /** `close`: the body ends with the connection. */
+  readonly framing: "none" | "length" | "chunked" | "close";
+  /** Of the field, also when no body follows; -1: none. */
+  readonly contentLength: number;
+  /** The connection takes another request behind this answer. */
+  readonly isPersistent: boolean;
+}
+
+const STATUS_LINE = /HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n/y;
+
+/**
+ * @param text the whole head, the empty line at its end included; one character for each byte.
+ * @param method of the request it answers.
+ */
+export function readAnswerHead(
+  text: string,
+  fields: Fields,
+  maxCount: number,
+  method: string,
+): AnswerHead | HeadFault {
+  STATUS_LINE.lastIndex = 0;
+  const line = STATUS_LINE.exec(text);
+  if (line === null) return { fault: "its status line is not valid" };
+  const fault = fields.read(text, STATUS_LINE.lastIndex, maxCount, true);
+  if (fault !== null) return { fault };
+  const minorVersion = line[1] === "1" ? 1 : 0;
+  const status = Number(line[2]);
+  const coding = transferCoding(fields);
+  const length = contentLength(fields);
+  if (length === BAD_LENGTH) return { fault: "its Content-Length is not one whole number" };
+  if (coding === "other")
+    return { fault: "it has a transfer coding besides chunked, which nobody asked for" };
+  if (coding === "chunked" && length !== NO_LENGTH) {
+    return { fault: "it has both Transfer-Encoding and Content-Length" };
+  }
+  // A 205 has no content (RFC 9110 §15.3.6): what would only end with the connection is not waited for.
+  const isEndless = status === 205 && coding === "none" && length === NO_LENGTH;
+  const framing =
+    hasNoBody(status, method) || isEndless
+      ? "none"
+      : coding === "chunked"
+        ? "chunked"
+        : length !== NO_LENGTH
+          ? "length"
+          : "close";
+  const connection = connectionOptions(fields);
+  const isOpen = minorVersion === 1 ? !connection.isClose : connection.isKeepAlive && !connection.isClose;
+  // Chunks in HTTP/1.0: they can be read, but what stands behind them is nobody's (RFC 9112 §6.1).
+  const isAmbiguous = coding === "chunked" && minorVersion === 0;
+  return {
+    minorVersion,
+    status,
+    reason: line[3] ?? "",
+    fields,
+    connection,
+    framing,
+    contentLength: length,
+    isPersistent: isOpen && framing !== "close" && !isAmbiguous && !isEndless,
+  };
+}
+
+function hasNoBody(status: number, method: string): boolean {
+  return status < 200 || status === 204 || status === 304 || method === "HEAD";
+}
