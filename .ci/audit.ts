@@ -8,16 +8,7 @@ import { type Exception, judge } from "./audit-report.ts";
 const AUDIT_LIMIT_MS = 90_000;
 const EXIT_CODES = { clean: 0, found: 1, "not run": 77 } as const;
 
-const EXCEPTIONS: readonly Exception[] = [
-  {
-    package: "http-proxy",
-    ids: ["CVE-2026-29057"],
-    weakness: "CWE-444",
-    reason:
-      "only plain forwarding of DELETE and OPTIONS with chunked bodies is affected; " +
-      "src/data-plane/forward/upgrade.ts, its only user, forwards nothing but WebSocket handshakes (GET)",
-  },
-];
+const EXCEPTIONS: readonly Exception[] = [];
 
 const { stdout } = spawnSync("npm", ["audit", "--omit=dev", "--json"], {
   encoding: "utf8",

@@ -20,7 +20,7 @@ export interface Environment {
   readonly packages: Readonly<Record<string, string>>;
 }
 
-const PACKAGES = ["autocannon", "undici", "http-proxy", "fast-proxy", "fastify", "@fastify/http-proxy"];
+const PACKAGES = ["autocannon", "http-proxy", "fast-proxy", "fastify", "@fastify/http-proxy"];
 
 export function environment(): Environment {
   const commit = firstLineOf("git", ["-C", ROOT, "rev-parse", "--short", "HEAD"]);

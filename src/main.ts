@@ -2,7 +2,7 @@
 /**
  * Entry: looks at the runtime, then becomes the primary or a worker, or runs a command that only prints.
  *
- * Everything else is imported after the look: undici cannot even be loaded by an old Node.
+ * Everything else is imported after the look: an old Node cannot even load it.
  */
 import cluster from "node:cluster";
 

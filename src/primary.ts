@@ -26,17 +26,11 @@ const PORT_PATIENCE_MS = 2_000;
 /**
  * What the workers' node is started with; figures in README, "Memory".
  *
- * - http-proxy still calls util._extend, which is no news to an operator.
  * - One worker per core: helper threads of the garbage collection only get in each other's way.
  * - A small young generation (MiB) stays in the processor's cache.
  * - Streaming bodies collect it themselves, see data-plane/forward/stream-garbage.ts.
  */
-const WORKER_FLAGS = [
-  "--disable-warning=DEP0060",
-  "--no-parallel-scavenge",
-  "--max-semi-space-size=4",
-  "--expose-gc",
-];
+const WORKER_FLAGS = ["--no-parallel-scavenge", "--max-semi-space-size=4", "--expose-gc"];
 
 /** A V8 flag that the operator has set, on the command line or in NODE_OPTIONS, stays. */
 function workerFlags(given: string): string[] {

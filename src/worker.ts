@@ -5,24 +5,30 @@
  * its primary it would go on serving a version that may no longer be the active one: it ends itself.
  */
 import cluster from "node:cluster";
+import type { Config } from "./config/schema.ts";
 import { systemClock } from "./core/clock.ts";
+import { ConnectionCount, isCountedTogether } from "./core/connection-count.ts";
 import type { ForwardErrorCode } from "./core/errors.ts";
+import { shareOf } from "./core/share.ts";
 import type { Version } from "./core/version.ts";
 import type { Backend } from "./data-plane/backend/backend.ts";
-import { createAgent, shareOf } from "./data-plane/forward/agent.ts";
+import { ask } from "./data-plane/forward/ask.ts";
 import { isUpstreamFailure, reasonOf } from "./data-plane/forward/failures.ts";
+import type { HeaderPolicy } from "./data-plane/forward/headers.ts";
+import { createPools } from "./data-plane/forward/pools.ts";
+import { RetryBudget } from "./data-plane/forward/retry-budget.ts";
 import { startSweeper } from "./data-plane/forward/sweeper.ts";
-import { createUpgrade } from "./data-plane/forward/upgrade.ts";
 import { createAdminRelay } from "./data-plane/listener/admin-relay.ts";
-import { createClientSide } from "./data-plane/listener/client-side.ts";
+import { createTrust } from "./data-plane/listener/client-side.ts";
 import { Drains } from "./data-plane/listener/drain.ts";
-import { createHttpListener } from "./data-plane/listener/http-listener.ts";
+import { type ConnectionGate, HttpListener } from "./data-plane/listener/http-listener.ts";
 import { stopListener } from "./data-plane/listener/stop.ts";
 import { createPipeline } from "./data-plane/pipeline.ts";
 import { prepare } from "./data-plane/prepare.ts";
 import { Recorder } from "./data-plane/record/record.ts";
 import { Serving } from "./data-plane/serving.ts";
 import { createWorkerReport } from "./data-plane/worker-report.ts";
+import type { Ask } from "./health/probe.ts";
 import { Channel, type IpcEnd } from "./ipc/channel.ts";
 import type { FromWorker, ToWorker } from "./ipc/messages.ts";
 import { type ErrorSum, ErrorSums } from "./telemetry/error-sums.ts";
@@ -31,6 +37,8 @@ import { createLogger } from "./telemetry/logger.ts";
 /** A call may wait for a gate that takes minutes; the primary answers or dies. */
 const ADMIN_CALL_LIMIT_MS = 15 * 60_000;
 const REPORT_EVERY_MS = 1_000;
+/** How long a connection waits for the primary to count it. */
+const ENTER_LIMIT_MS = 1_000;
 /** What an orphan may still take to finish what it runs. */
 const ORPHAN_GRACE_MS = 5_000;
 /** The kernel cuts it to net.core.somaxconn. */
@@ -71,7 +79,7 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
   });
 
   const serving = new Serving(config, snapshot);
-  const { agent, pool } = createAgent(config, share);
+  const pool = createPools(config, share, serving.backends);
   const recorder = new Recorder(serving.backends);
   const errors = new ErrorSums(
     systemClock,
@@ -88,21 +96,31 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
   };
   const onFailure = (backend: Backend, code: ForwardErrorCode, message: string): void => {
     countFailure(backend, code);
+    recorder.refusal(code);
     noteFailure(backend.version, code, message);
   };
 
-  const limits = {
+  const timeLimits = {
     queueTimeoutMs: config.upstream.queueTimeoutMs,
     responseTimeoutMs: config.upstream.responseTimeoutMs,
     upstreamBodyIdleMs: config.upstream.bodyIdleTimeoutMs,
     clientBodyIdleMs: config.server.bodyIdleTimeoutMs,
+    minBodyRateGraceMs: config.server.minBodyRateGraceMs,
   };
-  const sweeper = startSweeper(serving.backends, systemClock, Object.values(limits));
+  const { headerTimeoutMs, keepAliveTimeoutMs } = config.server;
+  const sweeper = startSweeper(
+    systemClock,
+    [...Object.values(timeLimits), headerTimeoutMs, keepAliveTimeoutMs],
+    (nowMs) => {
+      listener.checkTimeLimits(nowMs);
+      for (const { requests } of serving.backends) requests.each((each) => each.checkTimeLimits(nowMs));
+    },
+  );
   const ending = { isEnding: false };
-  const describeSocket = createClientSide(config.server.trustedProxies);
-  const pipeline = createPipeline({
+  const policy = headerPolicy(config);
+  const onRequest = createPipeline({
     serving,
-    limits: { ...config.server, maxInFlight: shareOf(config.server.maxInFlight, share) },
+    maxInFlight: shareOf(config.server.maxInFlight, share),
     adminRelay: createAdminRelay(config.admin.onTrafficPort, async (call) => {
       const answer = await channel.ask<ToWorker & { type: "admin-answer" }>(
         (id) => ({ type: "admin-call", id, call }),
@@ -110,28 +128,40 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
       );
       return answer?.answer ?? null;
     }),
-    describeClient: ({ socket }) => describeSocket(socket),
     forward: {
-      agent,
-      limits: { ...limits, maxBodyBytes: config.server.maxBodyBytes, retries: config.upstream.retries },
+      pool,
+      limits: {
+        ...timeLimits,
+        maxBodyBytes: config.server.maxBodyBytes,
+        minBodyRateBytes: config.server.minBodyRateBytes,
+        retries: config.upstream.retries,
+      },
+      policy,
+      retryBudget: new RetryBudget(config.upstream.retryBudget),
       coarse: sweeper.coarse,
       load: { inFlight: 0 },
       ending,
       onFailure,
       onRetry: countFailure,
     },
-    upgrade: createUpgrade({
-      handshakeTimeoutMs: config.upstream.connectTimeoutMs + config.upstream.responseTimeoutMs,
-      onHandshake: (backend, status, durationMs) => recorder.request(backend, "GET", status, durationMs),
-      onFailure,
-    }),
     recorder,
   });
-  const listener = createHttpListener(config, share, {
-    ...pipeline,
-    onMalformed: (code, message) => {
-      recorder.refusal(code);
-      noteFailure(null, code, message);
+  const listener = new HttpListener({
+    context: {
+      limits: config.server,
+      coarse: sweeper.coarse,
+      ending,
+      onRequest,
+      onRefusal: (code, message) => {
+        recorder.refusal(code);
+        noteFailure(null, code, message);
+      },
+    },
+    gate: connectionGate(start, channel),
+    isTrusted: policy.isTrusted,
+    onRefusedConnection: (limit) => {
+      recorder.refusedConnection(limit);
+      noteFailure(null, "TOO_MANY_CONNECTIONS", `a connection was refused: server.${limit} is reached`);
     },
   });
 
@@ -141,7 +171,7 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
     serving,
     recorder,
     pool,
-    clientConnections: () => listener.connections.size,
+    clientConnections: () => listener.connections,
   });
   setInterval(() => {
     channel.send({ type: "stats", id: 0, stats: report() });
@@ -159,8 +189,9 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
         const { id, version, waitMs } = message;
         const stopper = new AbortController();
         preparing.set(id, stopper);
-        const { origin } = serving.backend(version);
-        void prepare(agent, origin, config.switch.probe, waitMs, systemClock, stopper.signal).then((seen) => {
+        const backend = serving.backend(version);
+        const askBackend: Ask = (request, handler) => ask(pool(backend), backend, request, handler);
+        void prepare(askBackend, config.switch.probe, waitMs, systemClock, stopper.signal).then((seen) => {
           preparing.delete(id);
           channel.send({ type: "prepared", id, report: seen });
         });
@@ -196,10 +227,49 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
           process.exit(0);
         });
         return;
+      case "entered": // after its time limit
+        if (message.limit === null) channel.send({ type: "leave", address: message.address });
+        return;
       case "start":
       case "admin-answer":
         return; // the first message only; an answer after its time limit
     }
   };
   return { obey };
+}
+
+/** Counts here, or asks the primary, who counts for all workers. One that does not answer keeps nobody out. */
+function connectionGate(
+  { config: { server }, index, workers }: Start,
+  channel: Channel<FromWorker, ToWorker>,
+): ConnectionGate {
+  const share = { index, workers };
+  if (!isCountedTogether(server, workers)) {
+    return new ConnectionCount({
+      total: shareOf(server.maxConnections, share),
+      perClient: shareOf(server.maxConnectionsPerClient, share),
+    });
+  }
+  return {
+    enter: async (address) => {
+      const answer = await channel.ask<ToWorker & { type: "entered" }>(
+        (id) => ({ type: "enter", id, address }),
+        ENTER_LIMIT_MS,
+      );
+      return answer === null ? "uncounted" : answer.limit;
+    },
+    leave: (address) => channel.send({ type: "leave", address }),
+  };
+}
+
+function headerPolicy({ server, upstream }: Config): HeaderPolicy {
+  const { forwardedHeaders } = server;
+  return {
+    via: server.via,
+    ownName: server.ownName,
+    hasXForwarded: forwardedHeaders === "both" || forwardedHeaders === "x-forwarded",
+    hasForwarded: forwardedHeaders === "both" || forwardedHeaders === "forwarded",
+    isTrusted: createTrust(server.trustedProxies),
+    streamTypes: upstream.streamTypes,
+  };
 }

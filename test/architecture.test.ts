@@ -79,17 +79,23 @@ const BROKEN: readonly { what: string; tree: Record<string, string>; finds: stri
     finds: "core/b.ts > core/c.ts > core/b.ts",
   },
   {
-    what: "http-proxy outside of its home",
-    tree: { "data-plane/forward/exchange.ts": 'import httpProxy from "http-proxy";\n' },
-    finds: "data-plane/forward/exchange.ts may not load http-proxy",
+    what: "a package that is loaded outside of its home, where its types would do",
+    tree: {
+      "config/text-file.ts": 'import { parse } from "yaml";\n',
+      "health/probe.ts": 'import { type Logger } from "pino";\n',
+      "health/b.ts": 'import type { Logger } from "pino";\n',
+    },
+    finds: "health/probe.ts may not load pino",
   },
   {
-    what: "undici loaded where its types would do",
-    tree: {
-      "health/probe.ts": 'import { type Dispatcher } from "undici";\n',
-      "health/b.ts": 'import type { Dispatcher } from "undici";\n',
-    },
-    finds: "health/probe.ts may not load undici",
+    what: "somebody else's HTTP on the way of a request",
+    tree: { "data-plane/forward/exchange.ts": 'import httpProxy from "http-proxy";\n' },
+    finds: "data-plane/forward/exchange.ts may not import http-proxy",
+  },
+  {
+    what: "a type of somebody else's HTTP, of a file within the package",
+    tree: { "health/probe.ts": 'import type { Dispatcher } from "undici/types/dispatcher.js";\n' },
+    finds: "health/probe.ts may not import undici/types/dispatcher.js",
   },
   {
     what: "a clock in core that reads a file",
@@ -105,6 +111,24 @@ const BROKEN: readonly { what: string; tree: Record<string, string>; finds: stri
     what: "a codec that knows its user",
     tree: { "wire/a.ts": 'import type { B } from "../data-plane/b.ts";\n' },
     finds: "wire/a.ts may not import data-plane/b.ts",
+  },
+  {
+    what: "a probe that knows the pool it goes through",
+    tree: { "health/probe.ts": 'import type { B } from "../data-plane/forward/b.ts";\n' },
+    finds: "health/probe.ts may not import data-plane/forward/b.ts",
+  },
+  {
+    what: "a control plane that reads HTTP heads",
+    tree: { "control-plane/admin/a.ts": 'import { b } from "../../wire/b.ts";\n' },
+    finds: "control-plane/admin/a.ts may not import wire/b.ts",
+  },
+  {
+    what: "a listener that knows one step, next to one that knows two",
+    tree: {
+      "data-plane/listener/a.ts": 'import "../forward/a.ts";\n',
+      "data-plane/listener/b.ts": 'import "../forward/a.ts";\nimport "../record/a.ts";\n',
+    },
+    finds: "data-plane/listener/b.ts knows several steps: forward, record",
   },
   {
     what: "a disk in the data plane",

@@ -4,7 +4,6 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { freePort } from "../../test/support/free-port.ts";
 import { groupMembers } from "../../test/support/process-group.ts";
-import { packageVersion } from "../environment.ts";
 import { programPath } from "../place.ts";
 import type { Contender } from "./contender.ts";
 
@@ -23,7 +22,7 @@ function createDaemon(name: string, env: Readonly<Record<string, string>>): Cont
   return {
     name,
     about: "one worker; CPU and memory of primary and worker together",
-    version: () => packageVersion("undici").replace(/^/, "undici "),
+    version: () => "of this commit",
     prepare: async ({ port, backendPort, dir }) => {
       const backend = `http://127.0.0.1:${backendPort}`;
       const config = {

@@ -29,8 +29,8 @@ export interface LoadOptions {
   readonly flags?: Flags;
   /** What relative paths of the environment and the flags start from. */
   readonly cwd?: string;
-  /** 8 hex digits that `server.via: auto` ends in; random without them. */
-  readonly viaId?: string;
+  /** 8 hex digits that this daemon's own name ends in; random without them. */
+  readonly ownId?: string;
 }
 
 /** The file that `loadConfig` reads for the same options, as the operator named it. */
@@ -66,8 +66,8 @@ export function loadConfig(options: LoadOptions): Config {
 
   const stateDir = resolve(dirname(path), parsed.data.state_dir);
   // Of two daemons in a row, the second must not take the first one's name for its own and see a loop.
-  const autoVia = `traffic-switching-${options.viaId ?? randomBytes(4).toString("hex")}`;
-  return deepFreeze(toConfig(parsed.data, { stateDir, tokenFromFile: token.value, autoVia }));
+  const ownName = `traffic-switching-${options.ownId ?? randomBytes(4).toString("hex")}`;
+  return deepFreeze(toConfig(parsed.data, { stateDir, tokenFromFile: token.value, ownName }));
 }
 
 /** The value of `admin.token_file`'s file. Its path is never shown: some write the token itself there. */

@@ -67,7 +67,7 @@ const server = section({
   max_in_flight: connections().prefault(20_000),
   trusted_proxies: addresses(),
   forwarded_headers: oneOf(["both", "x-forwarded", "forwarded", "off"]).prefault("both"),
-  via: viaName().prefault("auto"),
+  via: viaName().prefault("off"), // nginx and others do not compress for whom it names
   shutdown_grace: time("0s").prefault("30s"),
 });
 
@@ -200,6 +200,7 @@ export interface Config {
     readonly trustedProxies: readonly string[]; // CIDRs or single addresses
     readonly forwardedHeaders: Settings["server"]["forwarded_headers"];
     readonly via: string | null; // our name in Via, `auto` is resolved; null: no Via
+    readonly ownName: string; // of this daemon since its start, unlike any other's: by it a loop is seen
     readonly shutdownGraceMs: number;
   };
   readonly backends: readonly BackendConfig[]; // in the order of the file, 2 or more

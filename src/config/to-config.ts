@@ -9,11 +9,10 @@ interface Found {
   /** Absolute. */
   readonly stateDir: string;
   readonly tokenFromFile: string | null;
-  /** What `server.via: auto` stands for. */
-  readonly autoVia: string;
+  readonly ownName: string;
 }
 
-export function toConfig(settings: Settings, { stateDir, tokenFromFile, autoVia }: Found): Config {
+export function toConfig(settings: Settings, { stateDir, tokenFromFile, ownName }: Found): Config {
   const { server, upstream, admin } = settings;
   return {
     server: {
@@ -35,7 +34,8 @@ export function toConfig(settings: Settings, { stateDir, tokenFromFile, autoVia 
       maxInFlight: server.max_in_flight,
       trustedProxies: server.trusted_proxies,
       forwardedHeaders: server.forwarded_headers,
-      via: viaOf(server.via, autoVia),
+      via: viaOf(server.via, ownName),
+      ownName,
       shutdownGraceMs: server.shutdown_grace,
     },
     backends: [...settings.backends].map(([version, origin]) => ({ version, origin })),
@@ -70,9 +70,9 @@ export function toConfig(settings: Settings, { stateDir, tokenFromFile, autoVia 
   };
 }
 
-function viaOf(via: string, autoVia: string): string | null {
+function viaOf(via: string, ownName: string): string | null {
   if (via === "off") return null;
-  return via === "auto" ? autoVia : via;
+  return via === "auto" ? ownName : via;
 }
 
 function switchConfig({ probe, drain, ...limits }: Settings["switch"]): Config["switch"] {

@@ -119,7 +119,7 @@ export const FORWARD_ERRORS = {
   LOOP_DETECTED: {
     status: 508,
     source: "client",
-    about: "the request's Via names this proxy: it was here before",
+    about: "the request's Forwarded or Via names this proxy: it was here before",
     proxyStatus: "proxy_loop_detected",
   },
   INTERNAL_ERROR: {

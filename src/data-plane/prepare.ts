@@ -1,12 +1,11 @@
 /**
- * Prepare: a worker's side of a switch. Probes the target through the worker's own agent, so that its
+ * Prepare: a worker's side of a switch. Probes the target through the worker's own pool, so that its
  * connections are proved and stay warm, and says what it saw.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Dispatcher } from "undici";
 import type { ProbeConfig } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
-import { type ProbeReport, probe } from "../health/probe.ts";
+import { type Ask, type ProbeReport, probe } from "../health/probe.ts";
 import type { PrepareReport } from "../ipc/messages.ts";
 
 /** What a report holds at most: with `wait` a gate may probe for minutes. */
@@ -17,8 +16,7 @@ const MOST_PROBES_TOLD = 20;
  * count anew. Never rejects.
  */
 export async function prepare(
-  dispatcher: Dispatcher,
-  origin: string,
+  ask: Ask,
   config: ProbeConfig,
   waitMs: number,
   clock: Clock,
@@ -30,7 +28,7 @@ export async function prepare(
     if (probes.length > 0 && config.intervalMs > 0) {
       await sleep(config.intervalMs, undefined, { signal }).catch(() => {}); // a stop shows in the next probe
     }
-    const report = await probe(dispatcher, origin, config, clock, signal);
+    const report = await probe(ask, config, clock, signal);
     probes.push(report);
     if (probes.length > MOST_PROBES_TOLD) probes.shift();
     inARow = report.ok ? inARow + 1 : 0;

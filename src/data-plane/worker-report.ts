@@ -3,6 +3,7 @@
  */
 import { monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
 import type { ProcessStats, WorkerStats } from "../telemetry/worker-stats.ts";
+import type { Backend } from "./backend/backend.ts";
 import type { ConnectionPool } from "./forward/connection-pool.ts";
 import type { Recorder } from "./record/record.ts";
 import type { Serving } from "./serving.ts";
@@ -13,7 +14,7 @@ const NANOSECONDS = 1e9;
 export interface ReportSources {
   readonly serving: Serving;
   readonly recorder: Recorder;
-  pool(origin: string): ConnectionPool | undefined;
+  pool(backend: Backend): ConnectionPool;
   clientConnections(): number;
 }
 
@@ -28,16 +29,16 @@ export function createWorkerReport({
   return () => ({
     epoch: serving.current.epoch,
     ...recorder.read(),
-    versions: serving.backends.map(({ version, origin, requests, tunnels, retries }) => {
-      const load = pool(origin)?.load;
+    versions: serving.backends.map((backend) => {
+      const { active, idle, queued } = pool(backend).load;
       return {
-        version,
-        inFlight: requests.size,
-        upgraded: tunnels.size,
-        connectionsActive: load?.active ?? 0,
-        connectionsIdle: load?.idle ?? 0,
-        queued: load?.queued ?? 0,
-        retries,
+        version: backend.version,
+        inFlight: backend.requests.size,
+        upgraded: backend.tunnels.size,
+        connectionsActive: active,
+        connectionsIdle: idle,
+        queued,
+        retries: backend.retries,
       };
     }),
     clientConnections: clientConnections(),

@@ -1,10 +1,9 @@
 /**
- * One probe of a backend through a given dispatcher, and how it is judged.
+ * One probe of a backend through a given way of asking it, and how it is judged.
  *
  * A probe is good when its whole answer arrives within the time limit and its status is expected. Runs in
- * a worker through the same agent that carries the traffic, so it proves the path that traffic takes.
+ * a worker through the same pool that carries the traffic, so it proves the path that traffic takes.
  */
-import type { Dispatcher } from "undici";
 import type { ProbeConfig } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 
@@ -19,13 +18,30 @@ export interface ProbeReport {
   readonly isCutShort?: boolean;
 }
 
+export interface AskRequest {
+  readonly method: string;
+  readonly path: string;
+}
+
+/** What comes of asking. One of the last two ends it. */
+export interface AskHandler {
+  onStatus(status: number): void;
+  /** Of the body. */
+  onBytes(count: number): void;
+  onEnd(): void;
+  /** @param message for people: `connect ECONNREFUSED 127.0.0.1:9001`. */
+  onFailed(message: string): void;
+}
+
+/** Sends a request to the backend. @returns gives it up: nothing more is told then. */
+export type Ask = (request: AskRequest, handler: AskHandler) => () => void;
+
 /** An answer's body is read to its end but not kept; past this it is no health page. */
 const MAX_BODY_BYTES = 1024 * 1024;
 
 /** Never rejects. `signal` gives the probe up: it is then not ok. */
 export function probe(
-  dispatcher: Dispatcher,
-  origin: string,
+  ask: Ask,
   config: ProbeConfig,
   clock: Clock,
   signal: AbortSignal,
@@ -34,8 +50,7 @@ export function probe(
   return new Promise((resolve) => {
     let status: number | null = null;
     let bytes = 0;
-    let controller: Dispatcher.DispatchController | null = null;
-    let cancelQueued = (): void => {};
+    let giveUpAsking = (): void => {};
     let isSettled = false;
 
     const settle = (ok: boolean, saw: string, isCutShort = false): void => {
@@ -48,8 +63,7 @@ export function probe(
     };
     const giveUp = (saw: string, isCutShort = false): void => {
       settle(false, saw, isCutShort);
-      cancelQueued();
-      controller?.abort(GIVEN_UP);
+      giveUpAsking();
     };
     const onAbort = (): void => {
       const afterMs = Math.round(clock.nowMs() - startedMs);
@@ -65,22 +79,15 @@ export function probe(
     signal.addEventListener("abort", onAbort);
     if (signal.aborted) return onAbort();
 
-    const handler: QueuedHandler = {
-      onQueued(cancel) {
-        cancelQueued = cancel;
+    giveUpAsking = ask(config, {
+      onStatus(code) {
+        status = code;
       },
-      onRequestStart(started) {
-        controller = started;
-        if (isSettled) throw GIVEN_UP;
-      },
-      onResponseStart(_, code) {
-        if (code >= 200) status = code;
-      },
-      onResponseData(_, chunk) {
-        bytes += chunk.length;
+      onBytes(count) {
+        bytes += count;
         if (bytes > MAX_BODY_BYTES) giveUp(`${status}, with a body of more than ${MAX_BODY_BYTES} bytes`);
       },
-      onResponseEnd() {
+      onEnd() {
         const isExpected = config.expect.some(
           ({ from, to }) => status !== null && status >= from && status <= to,
         );
@@ -89,35 +96,14 @@ export function probe(
           isExpected ? String(status) : `${status}, expected ${describeRanges(config.expect)}`,
         );
       },
-      onResponseError(_, error) {
-        settle(false, status === null ? describeError(error) : `${status}, then ${describeError(error)}`);
+      onFailed(message) {
+        settle(false, status === null ? message : `${status}, then ${message}`);
       },
-    };
-    dispatcher.dispatch(
-      {
-        origin,
-        path: config.path,
-        method: config.method as Dispatcher.HttpMethod,
-        headers: ["User-Agent", "traffic-switching-probe", "Accept", "*/*"],
-        servername: new URL(origin).hostname,
-        reset: false,
-      } as Dispatcher.DispatchOptions,
-      handler,
-    );
+    });
+    if (isSettled) giveUpAsking(); // it was over before it could be given up
   });
 }
 
-/** A dispatcher with a queue says how to leave it; see connection-pool.ts. */
-type QueuedHandler = Dispatcher.DispatchHandler & { onQueued(cancel: () => void): void };
-
-const GIVEN_UP = Object.assign(Object.create(Error.prototype) as Error, { message: "given up" });
-
 function describeRanges(ranges: ProbeConfig["expect"]): string {
   return ranges.map(({ from, to }) => (from === to ? String(from) : `${from}-${to}`)).join(",");
-}
-
-function describeError(error: Error): string {
-  if (error.message !== "") return error.message;
-  const first: unknown = error instanceof AggregateError ? error.errors[0] : undefined;
-  return first instanceof Error ? first.message : error.name;
 }

@@ -32,7 +32,7 @@ export async function readAdminCall(
 ): Promise<AdminCall> {
   const remoteAddress = plainAddress(req.socket.remoteAddress); // gone once the client has left
   const headers = pickHeaders(req.rawHeaders);
-  const body = decode(await readBody(req, limits.bodyTimeoutMs));
+  const body = bodyText(await readBody(req, limits.bodyTimeoutMs));
   return { method: req.method ?? "", target: req.url ?? "", headers, body, remoteAddress, listener };
 }
 
@@ -41,9 +41,7 @@ export function writeAdminAnswer(req: IncomingMessage, res: ServerResponse, answ
   if (res.destroyed || res.headersSent) return;
   const isWhole = req.complete || !hasBody(req);
   res.writeHead(answer.status, {
-    ...answer.headers,
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
+    ...answerFields(answer),
     "Content-Length": Buffer.byteLength(answer.body),
     ...(isWhole ? {} : { Connection: "close" }),
   });
@@ -51,6 +49,11 @@ export function writeAdminAnswer(req: IncomingMessage, res: ServerResponse, answ
   else res.write(answer.body);
   if (isWhole) res.end();
   else endAfterUnreadBody(req, res);
+}
+
+/** The fields of every answer, without its length. */
+export function answerFields(answer: AdminAnswer): Readonly<Record<string, string>> {
+  return { ...answer.headers, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" };
 }
 
 /** The answer is on its way and complete by its Content-Length; the end only closes the connection. */
@@ -73,8 +76,13 @@ function plainAddress(address = ""): string {
   return address.replace(MAPPED_IPV4, "");
 }
 
-/** @throws ProxyError MALFORMED_CALL for a field that came twice: two readers could each believe another one. */
-function pickHeaders(rawHeaders: readonly string[]): AdminCall["headers"] {
+/**
+ * The fields that the admin API reads.
+ *
+ * @param rawHeaders name, value, name, value, …
+ * @throws ProxyError MALFORMED_CALL for a field that came twice: two readers could each believe another one.
+ */
+export function pickHeaders(rawHeaders: readonly string[]): AdminCall["headers"] {
   const picked: Partial<Record<AdminHeader, string>> = {};
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]?.toLowerCase();
@@ -108,21 +116,23 @@ function readBody(req: IncomingMessage, timeoutMs: number): Promise<Buffer> {
     const onEnd = () => settle();
     const onLeft = () =>
       settle(new ProxyError("CLIENT_ABORTED", "the client left before its call was complete"));
-    const timer = setTimeout(
-      () => settle(new ProxyError("CALL_TIMEOUT", `the body did not arrive within ${timeoutMs / 1_000} s`)),
-      timeoutMs,
-    );
+    const timer = setTimeout(() => settle(tooSlow(timeoutMs)), timeoutMs);
     if (req.destroyed) onLeft();
     else if (Number(req.headers["content-length"] ?? 0) > ADMIN_BODY_LIMIT_BYTES) settle(tooLarge());
     else req.on("data", onData).once("end", onEnd).once("close", onLeft).once("error", onLeft);
   });
 }
 
-function tooLarge(): ProxyError {
+export function tooLarge(): ProxyError {
   return new ProxyError("CALL_TOO_LARGE", `the body is larger than ${ADMIN_BODY_LIMIT_BYTES / 1_024} KiB`);
 }
 
-function decode(body: Buffer): string {
+export function tooSlow(timeoutMs: number): ProxyError {
+  return new ProxyError("CALL_TIMEOUT", `the body did not arrive within ${timeoutMs / 1_000} s`);
+}
+
+/** @throws ProxyError MALFORMED_CALL for a body that is not UTF-8. */
+export function bodyText(body: Buffer): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(body);
   } catch (cause) {

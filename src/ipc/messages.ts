@@ -7,6 +7,7 @@
 import type { Config } from "../config/schema.ts";
 import type { Snapshot } from "../config/snapshot.ts";
 import type { AdminAnswer, AdminCall } from "../core/admin-call.ts";
+import type { ConnectionLimit } from "../core/connection-count.ts";
 import type { Version } from "../core/version.ts";
 import type { ProbeReport } from "../health/probe.ts";
 import type { WorkerStats } from "../telemetry/worker-stats.ts";
@@ -26,6 +27,8 @@ export type ToWorker =
   | { type: "apply-snapshot"; id: number; snapshot: Snapshot; drain: DrainLimits }
   | { type: "collect-stats"; id: number }
   | { type: "admin-answer"; id: number; answer: AdminAnswer }
+  /** Answers `enter`; null: the connection may stay. */
+  | { type: "entered"; id: number; address: string; limit: ConnectionLimit | null }
   | { type: "stop"; graceMs: number };
 
 export type FromWorker =
@@ -36,7 +39,10 @@ export type FromWorker =
   | { type: "applied"; id: number; epoch: number }
   /** Answers `collect-stats`; sent by itself every second and before a planned exit with id 0. */
   | { type: "stats"; id: number; stats: WorkerStats }
-  | { type: "admin-call"; id: number; call: AdminCall };
+  | { type: "admin-call"; id: number; call: AdminCall }
+  /** A client's connection wants to stay, or has left; only where they are counted together. */
+  | { type: "enter"; id: number; address: string }
+  | { type: "leave"; address: string };
 
 /** What one worker saw of the target. */
 export interface PrepareReport {

@@ -3,13 +3,15 @@
  *
  * Counters are summed over the workers that run and those that are gone, so none falls when one dies.
  */
+
 import type { Config } from "../config/schema.ts";
+import { CONNECTION_LIMITS } from "../core/connection-count.ts";
 import { FORWARD_ERRORS, type ForwardErrorCode, isRefusal } from "../core/errors.ts";
 import type { Version } from "../core/version.ts";
 import type { Build } from "./build.ts";
 import type { Family, Sample } from "./exposition.ts";
 import { METRIC_PREFIX, METRICS, type MetricKey, type MetricLabels } from "./metrics.ts";
-import { CONNECTION_LIMITS, type WorkerStats } from "./worker-stats.ts";
+import type { WorkerStats } from "./worker-stats.ts";
 
 /** The workers as a scrape sees them; `Fleet` is one. */
 export interface WorkerSource {

@@ -3,6 +3,7 @@
  *
  * Lists hold only combinations that occurred. Counters grow for the life of the worker.
  */
+import type { ConnectionLimit } from "../core/connection-count.ts";
 import type { Version } from "../core/version.ts";
 
 /** Upper bounds of the duration histogram, in seconds; the last bucket (+Inf) is implied. */
@@ -23,10 +24,6 @@ export const METHOD_LABELS = [
   "TRACE",
   "OTHER",
 ] as const;
-
-/** The limits that a client's connection can be one too many for. */
-export const CONNECTION_LIMITS = ["max_connections", "max_connections_per_client"] as const;
-export type ConnectionLimit = (typeof CONNECTION_LIMITS)[number];
 
 export interface WorkerStats {
   readonly epoch: number;

@@ -6,8 +6,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TestEnd } from "../support/cleanup.ts";
 import { freePort, isPortFree } from "../support/free-port.ts";
+import { startProgram } from "../support/program.ts";
 import { waitUntil } from "../support/wait.ts";
-import { startProgram } from "./program.ts";
 
 export const MAX_BODY_BYTES = 2 * 2 ** 20;
 

@@ -14,11 +14,11 @@ import { gunzipSync } from "node:zlib";
 import type { TestEnd } from "../support/cleanup.ts";
 import { freePort } from "../support/free-port.ts";
 import { type Reply, type RequestOptions, request } from "../support/http-client.ts";
+import { needPrograms, runProgram } from "../support/program.ts";
 import { startProxy, type TestProxy } from "../support/proxy.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { withLimit } from "../support/wait.ts";
 import { MAX_BODY_BYTES, type Nginx, startNginx } from "./nginx-server.ts";
-import { needPrograms, runProgram } from "./program.ts";
 
 needPrograms({ nginx: "nginx", ab: "apache2-utils", wrk: "wrk" });
 

@@ -10,10 +10,10 @@ import { startBackend } from "../support/backend.ts";
 import type { TestEnd } from "../support/cleanup.ts";
 import { freePort } from "../support/free-port.ts";
 import { type JsonObject, request } from "../support/http-client.ts";
+import { needPrograms, runProgram, startProgram } from "../support/program.ts";
 import { startProxy, type TestProxy } from "../support/proxy.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { waitUntil } from "../support/wait.ts";
-import { needPrograms, runProgram, startProgram } from "./program.ts";
 
 needPrograms({ prometheus: "prometheus", promtool: "prometheus" });
 

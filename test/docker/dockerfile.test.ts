@@ -63,7 +63,7 @@ for (const [path, expected] of [
   ["config/.history.jsonl", true],
   [".git/config", true],
   [".ci/run", true],
-  ["node_modules/undici/index.js", true],
+  ["node_modules/zod/index.js", true],
   ["dist/src/main.js", true],
   ["test/architecture.test.ts", true],
   ["bench/results/a.json", true],

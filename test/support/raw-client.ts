@@ -11,7 +11,7 @@ import { DEFAULT_LIMIT_MS, withLimit } from "./wait.ts";
 /** How the connection ended: the other side closed it, broke it, or we did. */
 export type Ending = "end" | "reset" | "local";
 
-export interface RawResponse {
+export interface ResponseHead {
   readonly httpVersion: string;
   readonly status: number;
   readonly reason: string;
@@ -21,6 +21,9 @@ export interface RawResponse {
   header(name: string): string | undefined;
   /** Every value of `name`. */
   headerAll(name: string): string[];
+}
+
+export interface RawResponse extends ResponseHead {
   readonly body: Buffer;
   readonly text: string;
   readonly framing: "none" | "length" | "chunked" | "close";
@@ -39,10 +42,15 @@ export interface ReadOptions {
   allowBroken?: boolean;
 }
 
+export interface RawClientOptions {
+  /** How long each wait may take that is given no limit of its own. */
+  waitLimitMs?: number;
+}
+
 /** @param options `t`: close it when the test ends; without, it at least holds no process open. */
 export async function openRaw(
   port: number,
-  options: { t?: TestEnd; host?: string; localAddress?: string; limitMs?: number } = {},
+  options: RawClientOptions & { t?: TestEnd; host?: string; localAddress?: string; limitMs?: number } = {},
 ): Promise<RawClient> {
   const { t, host = "127.0.0.1", localAddress, limitMs = DEFAULT_LIMIT_MS } = options;
   const socket = connect({
@@ -54,7 +62,7 @@ export async function openRaw(
   });
   socket.unref(); // whoever waits for it holds a timer
   await withLimit(once(socket, "connect"), limitMs, `a connection to ${host}:${port}`);
-  const client = new RawClient(socket);
+  const client = new RawClient(socket, options);
   if (t) onTestEnd(t, () => client.destroy());
   return client;
 }
@@ -68,14 +76,13 @@ export class RawClient {
   #unread: Buffer = Buffer.alloc(0);
   #ending: Ending | undefined;
   #wake: (() => void) | undefined;
+  #isDiscarding = false;
+  readonly #waitLimitMs: number;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, options: RawClientOptions = {}) {
     this.socket = socket;
-    socket.on("data", (chunk: Buffer) => {
-      this.bytesReceived += chunk.length;
-      this.#unread = this.#unread.length === 0 ? chunk : Buffer.concat([this.#unread, chunk]);
-      this.#wake?.();
-    });
+    this.#waitLimitMs = options.waitLimitMs ?? DEFAULT_LIMIT_MS;
+    socket.on("data", (chunk: Buffer) => this.receive(chunk));
     this.closed = new Promise((resolve) => {
       const end = (ending: Ending): void => {
         this.#ending ??= ending;
@@ -102,6 +109,21 @@ export class RawClient {
     return this.#unread;
   }
 
+  /** Takes bytes as if they had come from the socket: those that whoever had it before has read. */
+  receive(bytes: Buffer): void {
+    this.bytesReceived += bytes.length;
+    if (!this.#isDiscarding) {
+      this.#unread = this.#unread.length === 0 ? bytes : Buffer.concat([this.#unread, bytes]);
+    }
+    this.#wake?.();
+  }
+
+  /** From now on only counts what comes (`bytesReceived`): for streams too long to be kept. */
+  discard(): void {
+    this.#isDiscarding = true;
+    this.#unread = Buffer.alloc(0);
+  }
+
   /** A string is sent byte for byte (latin1). Never throws; a connection that is gone shows in `closed`. */
   send(bytes: string | Uint8Array): this {
     if (typeof bytes === "string") this.socket.write(bytes, "latin1");
@@ -110,7 +132,7 @@ export class RawClient {
   }
 
   /** Like `send`, and resolves when the kernel has taken the bytes: the other side lets us. */
-  async sendAll(bytes: Uint8Array, limitMs = DEFAULT_LIMIT_MS): Promise<void> {
+  async sendAll(bytes: Uint8Array, limitMs = this.#waitLimitMs): Promise<void> {
     const written = new Promise<void>((resolve, reject) => {
       this.socket.write(bytes, (error) => (error ? reject(error) : resolve()));
     });
@@ -140,7 +162,7 @@ export class RawClient {
     this.socket.resume();
   }
 
-  async waitClosed(limitMs = DEFAULT_LIMIT_MS): Promise<Ending> {
+  async waitClosed(limitMs = this.#waitLimitMs): Promise<Ending> {
     return await withLimit(this.closed, limitMs, "the connection to close", () => this.#describe());
   }
 
@@ -152,24 +174,43 @@ export class RawClient {
    */
   async readUntil(
     pattern: string | RegExp | ((unread: string) => boolean),
-    limitMs = DEFAULT_LIMIT_MS,
+    limitMs = this.#waitLimitMs,
   ): Promise<string> {
     const look = (): number | undefined => matchEnd(this.#unread.toString("latin1"), pattern);
-    const end = await this.#until(look, limitMs, `${String(pattern)} to arrive`);
-    if (end === undefined)
-      throw new Error(`the connection ended before ${String(pattern)}\n${this.#describe()}`);
+    const sought = typeof pattern === "string" ? JSON.stringify(pattern) : String(pattern);
+    const end = await this.#until(look, limitMs, `${sought} to arrive`);
+    if (end === undefined) throw new Error(`the connection ended before ${sought}\n${this.#describe()}`);
     return this.#take(end).toString("latin1");
   }
 
+  /** Reads exactly so many bytes. Throws like `readUntil`. */
+  async readBytes(length: number, limitMs = this.#waitLimitMs): Promise<Buffer> {
+    const look = (): number | undefined => (this.#unread.length >= length ? length : undefined);
+    const end = await this.#until(look, limitMs, `${length} bytes to arrive`);
+    if (end === undefined)
+      throw new Error(`the connection ended before ${length} bytes\n${this.#describe()}`);
+    return this.#take(end);
+  }
+
+  /** Reads one head alone, of a 1xx answer too, and leaves what follows unread: for bodies that never end. */
+  async readHead(limitMs = this.#waitLimitMs): Promise<ResponseHead> {
+    const head = parseHead(await this.readUntil("\r\n\r\n", limitMs));
+    return {
+      ...head,
+      header: (name) => valuesOf(head.headers, name)[0],
+      headerAll: (name) => valuesOf(head.headers, name),
+    };
+  }
+
   /** Reads until the connection ends. */
-  async readToEnd(limitMs = DEFAULT_LIMIT_MS): Promise<Buffer> {
+  async readToEnd(limitMs = this.#waitLimitMs): Promise<Buffer> {
     await this.waitClosed(limitMs);
     return this.#take(this.#unread.length);
   }
 
   /** Reads one answer, with the 1xx before it. Leaves what follows unread, so that pipelined answers can be read in turn. */
   async readResponse(options: ReadOptions = {}): Promise<RawResponse> {
-    const { limitMs = DEFAULT_LIMIT_MS, method = "GET", allowBroken = false } = options;
+    const { limitMs = this.#waitLimitMs, method = "GET", allowBroken = false } = options;
     const endMs = performance.now() + limitMs;
     const left = (): number => Math.max(1, endMs - performance.now());
     const interim: { status: number; headers: RawResponse["headers"] }[] = [];

@@ -18,7 +18,7 @@ const server = require("node:net").createServer((socket) => {
   });
   socket.on("error", () => {});
 });
-server.listen({ port: 0, host: "127.0.0.1", backlog: 1 }, () => process.stdout.write(server.address().port + "\\n"));
+server.listen({ port: Number(process.argv[1]), host: "127.0.0.1", backlog: 1 }, () => process.stdout.write(server.address().port + "\\n"));
 `;
 /** More than the queue holds, whatever the kernel adds to the backlog. */
 const FILLERS = 4;
@@ -31,9 +31,15 @@ export interface StuckBackend {
   received(): string;
 }
 
-export async function startStuckBackend(t: TestEnd): Promise<StuckBackend> {
-  const child = spawn(process.execPath, ["-e", PROGRAM], { stdio: ["ignore", "pipe", "inherit"] });
-  onTestEnd(t, () => child.kill("SIGKILL"));
+/** @param givenPort 0 is any free one. The port is free again when the test has ended. */
+export async function startStuckBackend(t: TestEnd, givenPort = 0): Promise<StuckBackend> {
+  const args = ["-e", PROGRAM, String(givenPort)];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const exited = once(child, "exit");
+  onTestEnd(t, async () => {
+    child.kill("SIGKILL");
+    await exited;
+  });
   let output = "";
   child.stdout.setEncoding("latin1").on("data", (text: string) => {
     output += text;

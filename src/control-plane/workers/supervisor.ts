@@ -16,6 +16,7 @@ import type { Version } from "../../core/version.ts";
 import { Channel } from "../../ipc/channel.ts";
 import type { DrainLimits, FromWorker, ToWorker } from "../../ipc/messages.ts";
 import type { WorkerStats } from "../../telemetry/worker-stats.ts";
+import { ConnectionDesk } from "./connection-desk.ts";
 import type { Fleet, WorkerCommitted, WorkerInfo, WorkerPrepared, WorkerState } from "./fleet.ts";
 import type { ListeningSocket } from "./listening-socket.ts";
 import { addRetired } from "./retired.ts";
@@ -67,6 +68,7 @@ export class Supervisor implements Fleet {
   readonly #options: SupervisorOptions;
   readonly #slots: Slot[];
   #snapshot: Snapshot;
+  readonly #desk: ConnectionDesk;
   #retired: WorkerStats | null = null;
   #isStopping = false;
   #onAllListening: (() => void) | null = null;
@@ -80,6 +82,8 @@ export class Supervisor implements Fleet {
       delayMs: FIRST_DELAY_MS,
       restartTimer: null,
     }));
+    const { maxConnections, maxConnectionsPerClient } = options.config.server;
+    this.#desk = new ConnectionDesk({ total: maxConnections, perClient: maxConnectionsPerClient });
     cluster.setupPrimary({
       execArgv: [...process.execArgv, ...options.workerFlags],
       serialization: "advanced", // Infinity ("unlimited") survives
@@ -295,6 +299,15 @@ export class Supervisor implements Fleet {
           .then((answer) => process.channel.send({ type: "admin-answer", id, answer }));
         return;
       }
+      case "enter": {
+        const { id, address } = message;
+        const limit = this.#desk.enter(process.pid, address);
+        process.channel.send({ type: "entered", id, address, limit });
+        return;
+      }
+      case "leave":
+        this.#desk.leave(process.pid, message.address);
+        return;
       case "prepared":
       case "applied":
         return; // an answer that came after its time limit
@@ -304,6 +317,7 @@ export class Supervisor implements Fleet {
   #onExit(slot: Slot, process: Process, code: number | null, signal: string | null): void {
     if (process.stats !== null) this.#retired = addRetired(this.#retired, process.stats);
     slot.process = null;
+    this.#desk.forget(process.pid);
     if (this.#isStopping) return;
     const { clock, log } = this.#options;
     if (clock.nowMs() - process.startedAtMs >= SOUND_AFTER_MS) slot.delayMs = FIRST_DELAY_MS;

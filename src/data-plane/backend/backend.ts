@@ -4,25 +4,27 @@
  * Lives as long as the worker, whatever is switched, so a version that is switched back to finds its
  * connections and its counts. Knows no sockets.
  */
+
+import { Roster } from "../../core/roster.ts";
 import type { Version } from "../../core/version.ts";
-import { type Running, RunningRequests } from "./running-requests.ts";
+import type { Running, RunningRequest } from "./running.ts";
 
 export class Backend {
   readonly version: Version;
   /** `http://host:port` */
   readonly origin: string;
-  /** The name for TLS: the backend's own, never one that a client sends. */
-  readonly servername: string;
+  /** `host:port`, as `Host` names it. */
+  readonly authority: string;
   /** Its place in the config and in the statistics, see record.ts. */
   readonly index: number;
-  readonly requests = new RunningRequests();
+  readonly requests = new Roster<RunningRequest>();
   readonly tunnels = new Set<Running>();
   retries = 0;
 
   constructor(version: Version, origin: string, index: number) {
     this.version = version;
     this.origin = origin;
-    this.servername = new URL(origin).hostname;
+    this.authority = new URL(origin).host;
     this.index = index;
   }
 }

@@ -1,284 +1,193 @@
 /**
- * ConnectionPool: all connections of this worker to one backend, as an undici Dispatcher that the Agent's
- * factory makes.
+ * ConnectionPool: all connections of this worker to one backend.
  *
- * undici's own Pool has no bound on its queue, none on idle connections, and looks for a free connection
- * by scanning all of them. This one takes the connection that was used last (LIFO: the others may idle
- * out), and refuses at once what no longer fits into the queue. It measures no time: how long a request
- * may wait here is the request's own affair (see exchange.ts), which leaves the queue by `cancel`.
+ * Takes the connection that was used last (LIFO: the others may idle out), opens one while there are fewer than the
+ * limit, and else lets the request wait in a queue with a bound. It measures no time but that of idle connections:
+ * how long a request may wait here is its own affair (see exchange.ts), which leaves by `leave`.
  */
-import diagnostics from "node:diagnostics_channel";
-import { isIP, type Socket } from "node:net";
-import { buildConnector, Client, Dispatcher } from "undici";
+import type { Socket } from "node:net";
 import { ProxyError } from "../../core/errors.ts";
-import { prepareBackendSocket } from "./backend-socket.ts";
+import {
+  type AnswerHandler,
+  type AnswerLimits,
+  BackendConnection,
+  type ConnectionOwner,
+} from "./backend-connection.ts";
+import { type ConnectLimits, Connector } from "./connect.ts";
 
-export interface PoolLimits {
+export interface PoolLimits extends ConnectLimits, AnswerLimits {
   readonly maxConnections: number;
   readonly maxIdleConnections: number;
   readonly maxQueue: number;
-  readonly connectTimeoutMs: number;
-  /** On top of the time to connect, for `https:`. */
-  readonly tlsHandshakeTimeoutMs: number;
   readonly keepAliveTimeoutMs: number;
 }
 
-/** What a handler may be told besides undici's own events. */
-export interface PoolHandler extends Dispatcher.DispatchHandler {
-  /** Set by the sender: no reused connection, because one of those has just failed it. */
-  needsFreshConnection?: boolean;
-  /** Every connection is busy: the request waits until it starts, or until `cancel` takes it out. */
-  onQueued?(cancel: () => void): void;
-  /** A connection is its own now; `isReused` when it has carried an answer before. */
-  onConnectionAssigned?(isReused: boolean): void;
+/** A request on its way to a connection. */
+export interface Waiter extends AnswerHandler {
+  /** No reused connection, because one of those has just failed it. */
+  readonly needsFreshConnection: boolean;
+  /** Every connection is busy: the request waits until one is free. */
+  onQueued(): void;
+  /** A connection is being opened for it. */
+  onConnecting(): void;
+  /** The connection is its own; `isReused` when it has carried an answer before. */
+  onConnected(connection: BackendConnection, isReused: boolean): void;
+  /** POOL_EXHAUSTED, BACKEND_CONNECT_FAILED or BACKEND_CONNECT_TIMEOUT. */
+  onNoConnection(error: ProxyError): void;
 }
 
-interface Waiting {
-  readonly options: Dispatcher.DispatchOptions;
-  readonly handler: PoolHandler;
+interface Opening {
+  /** null: it has left; the connection is opened all the same, for whoever comes next. */
+  waiter: Waiter | null;
+  cancel(): void;
 }
 
-/** Backends may send more header than we take from clients: some set many cookies at once. */
-const MAX_ANSWER_HEAD_BYTES = 64 * 1024;
+const SHORTEST_LOOK_MS = 20;
+const LONGEST_LOOK_MS = 1_000;
 
-export class ConnectionPool extends Dispatcher {
-  readonly #origin: URL;
-  readonly #limits: PoolLimits;
-  readonly #connect: buildConnector.connector;
-  readonly #idle: Connection[] = []; // open; the last was used last
-  readonly #closed: Connection[] = []; // not open; ready to connect again
-  readonly #queue: Waiting[] = []; // in order of arrival; short, and not a Set: see running-requests.ts
-  #busy = 0;
+export class ConnectionPool implements ConnectionOwner {
+  readonly origin: string;
+  readonly limits: PoolLimits;
+  readonly #connector: Connector;
+  readonly #idle: BackendConnection[] = []; // the last was used last
+  readonly #queue: Waiter[] = []; // in order of arrival; short, and not a Set: see core/roster.ts
+  readonly #openings: Opening[] = [];
+  readonly #closeIdle: NodeJS.Timeout;
+  /** Connections that are open or being opened. */
+  #size = 0;
   #isEnding = false;
 
   constructor(origin: URL, limits: PoolLimits) {
-    super();
-    this.#origin = origin;
-    this.#limits = limits;
-    // One for all connections: it keeps the TLS sessions.
-    const handshakeMs = origin.protocol === "https:" ? limits.tlsHandshakeTimeoutMs : 0;
-    this.#connect = connectorFor(origin, limits.connectTimeoutMs + handshakeMs);
+    this.origin = origin.origin;
+    this.limits = limits;
+    this.#connector = new Connector(origin, limits);
+    const lookMs = Math.min(LONGEST_LOOK_MS, Math.max(SHORTEST_LOOK_MS, limits.keepAliveTimeoutMs / 4));
+    this.#closeIdle = setInterval(() => this.#closeStale(performance.now()), lookMs).unref();
   }
 
   /** Connections in use or being opened, open and idle, and requests that wait for one. */
   get load(): { active: number; idle: number; queued: number } {
-    return { active: this.#busy, idle: this.#idle.length, queued: this.#queue.length };
+    return { active: this.#size - this.#idle.length, idle: this.#idle.length, queued: this.#queue.length };
   }
 
-  override dispatch(options: Dispatcher.DispatchOptions, handler: PoolHandler): boolean {
-    const connection = this.#take(handler.needsFreshConnection === true);
-    if (connection !== undefined) {
-      this.#start(connection, options, handler);
-    } else if (this.#queue.length < this.#limits.maxQueue) {
-      const waiting: Waiting = { options, handler };
-      this.#queue.push(waiting);
-      handler.onQueued?.(() => this.#leaveQueue(waiting));
-    } else {
-      handler.onResponseError?.(
-        NO_CONTROLLER,
+  /** Calls back at once when a connection is idle or the queue is full, else later. */
+  acquire(waiter: Waiter): void {
+    const used = waiter.needsFreshConnection ? undefined : this.#takeIdle();
+    if (used !== undefined) return waiter.onConnected(used, true);
+    if (this.#mayOpen(waiter)) return this.#open(waiter);
+    if (this.#queue.length >= this.limits.maxQueue || this.#isEnding) {
+      return waiter.onNoConnection(
         new ProxyError("POOL_EXHAUSTED", "all connections are busy and the queue is full"),
       );
     }
-    return true; // back-pressure is the bound on the queue
+    this.#queue.push(waiter);
+    waiter.onQueued();
   }
 
-  override close(): Promise<void>;
-  override close(done: () => void): void;
-  override close(done?: () => void): Promise<void> | undefined {
-    return this.destroy(null, done ?? undefined);
-  }
-
-  override destroy(): Promise<void>;
-  override destroy(error: Error | null): Promise<void>;
-  override destroy(done: () => void): void;
-  override destroy(error: Error | null, done: (() => void) | undefined): Promise<void> | undefined;
-  override destroy(): Promise<void> {
-    this.#isEnding = true;
-    for (const { handler } of this.#queue) {
-      handler.onResponseError?.(NO_CONTROLLER, new ProxyError("POOL_EXHAUSTED", "the worker is ending"));
-    }
-    this.#queue.length = 0;
-    const all = [...this.#idle, ...this.#closed];
-    return Promise.all(all.map(({ client }) => client.destroy())).then(() => undefined);
-  }
-
-  #take(mustBeFresh: boolean): Connection | undefined {
-    const used = mustBeFresh ? undefined : this.#idle.pop();
-    if (used !== undefined) return used;
-    if (this.#busy + this.#idle.length < this.#limits.maxConnections)
-      return this.#closed.pop() ?? this.#open();
-    if (!mustBeFresh) return undefined;
-    // At the limit, so an idle one makes room; the oldest is the least likely to be of use.
-    const oldest = this.#idle.shift();
-    if (oldest === undefined) return undefined;
-    this.#discard(oldest);
-    return this.#open();
-  }
-
-  #open(): Connection {
-    const client = new Client(this.#origin, {
-      connect: (options, done) =>
-        this.#connect(options, (...[error, socket]) => {
-          if (error !== null) return done(error, null);
-          connection.socket = prepareBackendSocket(socket);
-          done(null, socket);
-        }),
-      // Never more than one request is given to a connection. With 1, undici would wait a whole round of the
-      // event loop after each answer; it looks at an idle connection once more before it writes anyway.
-      pipelining: 2,
-      headersTimeout: 0, // the exchange keeps its own time limits, see sweeper.ts
-      bodyTimeout: 0,
-      keepAliveTimeout: this.#limits.keepAliveTimeoutMs,
-      keepAliveMaxTimeout: this.#limits.keepAliveTimeoutMs,
-      maxHeaderSize: MAX_ANSWER_HEAD_BYTES,
-      allowH2: false,
-    });
-    const connection = new Connection(client, (released) => this.#release(released));
-    client.on("disconnect", () => {
-      connection.socket = null;
-      this.#forgetIdle(connection);
-    });
-    return connection;
-  }
-
-  #start(connection: Connection, options: Dispatcher.DispatchOptions, handler: PoolHandler): void {
-    this.#busy++;
-    handler.onConnectionAssigned?.(connection.isOpen); // only a request opens one
-    connection.dispatch(options, handler);
-  }
-
-  #release(connection: Connection): void {
-    this.#busy--;
-    if (this.#isEnding) return this.#discard(connection);
-    if (!connection.isOpen) this.#closed.push(connection);
-    else if (this.#idle.length < this.#limits.maxIdleConnections) this.#idle.push(connection);
-    else this.#discard(connection);
-    // Not now: undici is still busy with the answer that has just ended.
-    if (this.#queue.length > 0) process.nextTick(serveQueue, this);
-  }
-
-  /** Starts what waits, as far as connections are free. */
-  serveQueue(): void {
-    for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
-      const connection = this.#take(first.handler.needsFreshConnection === true);
-      if (connection === undefined) return;
-      this.#queue.shift();
-      this.#start(connection, first.options, first.handler);
-    }
-  }
-
-  #leaveQueue(waiting: Waiting): void {
-    const at = this.#queue.indexOf(waiting);
+  /** The request no longer waits, neither in the queue nor for a connection that is being opened. */
+  leave(waiter: Waiter): void {
+    const at = this.#queue.indexOf(waiter);
     if (at !== -1) this.#queue.splice(at, 1);
+    const opening = this.#openings.find((each) => each.waiter === waiter);
+    if (opening !== undefined) opening.waiter = null;
   }
 
-  #forgetIdle(connection: Connection): void {
+  /** Closes what is idle and refuses what waits; what runs ends by itself. */
+  destroy(): void {
+    this.#isEnding = true;
+    clearInterval(this.#closeIdle);
+    const openings = this.#openings.splice(0);
+    for (const { cancel } of openings) cancel();
+    this.#size -= openings.length;
+    for (const waiter of [...this.#queue.splice(0), ...openings.map((each) => each.waiter)]) {
+      waiter?.onNoConnection(new ProxyError("POOL_EXHAUSTED", "the worker is ending"));
+    }
+    for (const connection of [...this.#idle]) connection.abort();
+  }
+
+  #takeIdle(): BackendConnection | undefined {
+    const connection = this.#idle.pop();
+    if (connection === undefined || !isStale(connection, this.limits, performance.now())) return connection;
+    connection.abort();
+    return this.#takeIdle();
+  }
+
+  #mayOpen({ needsFreshConnection }: Waiter): boolean {
+    if (this.#isEnding) return false;
+    if (this.#size < this.limits.maxConnections) return true;
+    if (!needsFreshConnection) return false;
+    // At the limit, so an idle one makes room; the oldest is the least likely to be of use.
+    this.#idle[0]?.abort();
+    return this.#size < this.limits.maxConnections;
+  }
+
+  #open(waiter: Waiter): void {
+    this.#size++;
+    const opening: Opening = { waiter, cancel: () => {} };
+    this.#openings.push(opening);
+    waiter.onConnecting();
+    opening.cancel = this.#connector.connect((error, socket) => {
+      this.#openings.splice(this.#openings.indexOf(opening), 1);
+      if (socket === null) this.#noteFailure(opening.waiter, error as ProxyError);
+      else this.#noteOpen(opening.waiter, socket);
+    });
+  }
+
+  #noteFailure(waiter: Waiter | null, error: ProxyError): void {
+    this.#size--;
+    waiter?.onNoConnection(error);
+    this.#serveQueue();
+  }
+
+  #noteOpen(waiter: Waiter | null, socket: Socket): void {
+    const connection = new BackendConnection(socket, this);
+    if (waiter !== null) waiter.onConnected(connection, false);
+    else this.onReleased(connection);
+  }
+
+  onReleased(connection: BackendConnection): void {
+    const first = this.#queue[0];
+    if (this.#isEnding) connection.abort();
+    else if (connection.idleLimitMs === 0) connection.abort();
+    else if (first !== undefined && !first.needsFreshConnection) {
+      this.#queue.shift();
+      first.onConnected(connection, true);
+    } else {
+      connection.idleSinceMs = performance.now();
+      this.#idle.push(connection);
+      if (first !== undefined) this.#serveQueue();
+      else if (this.limits.maxIdleConnections === 0) connection.abort();
+    }
+  }
+
+  onGone(connection: BackendConnection): void {
+    this.#size--;
     const at = this.#idle.lastIndexOf(connection);
-    if (at === -1) return;
-    this.#idle.splice(at, 1);
-    this.#closed.push(connection);
+    if (at !== -1) this.#idle.splice(at, 1);
+    if (this.#queue.length > 0) this.#serveQueue();
   }
 
-  #discard(connection: Connection): void {
-    connection.client.destroy().catch(() => {}); // it has nothing left to fail
-  }
-}
-
-function serveQueue(pool: ConnectionPool): void {
-  pool.serveQueue();
-}
-
-/**
- * One connection, and the handler that undici sees for all its requests: passes everything on to the one
- * that runs, and notices its end. Made once, so that nothing is made per request.
- */
-class Connection implements Dispatcher.DispatchHandler {
-  readonly client: Client;
-  socket: Socket | null = null;
-  readonly #onFree: (connection: Connection) => void;
-  #handler: PoolHandler | null = null;
-
-  constructor(client: Client, onFree: (connection: Connection) => void) {
-    this.client = client;
-    this.#onFree = onFree;
+  /** Starts what waits, as far as there is room. */
+  #serveQueue(): void {
+    for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
+      const used = first.needsFreshConnection ? undefined : this.#takeIdle();
+      if (used === undefined && !this.#mayOpen(first)) return;
+      this.#queue.shift();
+      if (used !== undefined) first.onConnected(used, true);
+      else this.#open(first);
+    }
   }
 
-  /** undici says "disconnect" a moment after it has given up a socket. */
-  get isOpen(): boolean {
-    return this.socket !== null && !this.socket.destroyed;
-  }
-
-  dispatch(options: Dispatcher.DispatchOptions, handler: PoolHandler): void {
-    this.#handler = handler;
-    if (options.path === "*") dispatchAsterisk(this.client, options, this);
-    else this.client.dispatch(options, this);
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
-    this.#handler?.onRequestStart?.(controller, context);
-  }
-
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    headers: Parameters<NonNullable<Dispatcher.DispatchHandler["onResponseStart"]>>[2],
-    statusText?: string,
-  ): void {
-    this.#handler?.onResponseStart?.(controller, status, headers, statusText);
-  }
-
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#handler?.onResponseData?.(controller, chunk);
-  }
-
-  onResponseEnd(
-    controller: Dispatcher.DispatchController,
-    trailers: Parameters<NonNullable<Dispatcher.DispatchHandler["onResponseEnd"]>>[1],
-  ): void {
-    const handler = this.#handler;
-    this.#handler = null;
-    handler?.onResponseEnd?.(controller, trailers);
-    this.#onFree(this);
-  }
-
-  onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
-    const handler = this.#handler;
-    if (handler === null) return;
-    this.#handler = null;
-    // Free only after undici is through with the failure; a retry must not come back to this connection now.
-    process.nextTick(this.#onFree, this);
-    handler.onResponseError?.(controller, error);
+  /** What is idle above the limit goes now and not when it was released: a burst would close and open it at once. */
+  #closeStale(nowMs: number): void {
+    const surplus = this.#idle.length - this.limits.maxIdleConnections;
+    for (const connection of this.#idle.slice(0, Math.max(0, surplus))) connection.abort();
+    for (const connection of [...this.#idle]) {
+      if (isStale(connection, this.limits, nowMs)) connection.abort();
+    }
   }
 }
 
-/**
- * Connects by the backend's own name alone. undici would take the `Host` of whichever request comes first for
- * the name to ask for in TLS, and that one is the client's. An address is no such name (RFC 6066 §3).
- */
-function connectorFor(origin: URL, timeout: number): buildConnector.connector {
-  const connect = buildConnector({ timeout, allowH2: false });
-  const host = origin.hostname.replace(/^\[|\]$/g, "");
-  const servername = isIP(host) === 0 ? host : undefined;
-  return (options, callback) => {
-    connect({ ...options, servername }, callback);
-  };
-}
-
-/** undici passes none either when it refuses before a connection is there. */
-const NO_CONTROLLER = null as unknown as Dispatcher.DispatchController;
-
-/**
- * `OPTIONS *` (RFC 9110 §9.3.7): undici's API takes no target but a path, so the request is made with one
- * and its target is set when undici announces it, before it is written.
- */
-function dispatchAsterisk(client: Client, options: Dispatcher.DispatchOptions, handler: PoolHandler): void {
-  const setTarget = (message: unknown): void => {
-    (message as { request: { path: string } }).request.path = "*";
-  };
-  diagnostics.subscribe("undici:request:create", setTarget);
-  try {
-    client.dispatch({ ...options, path: "/" }, handler);
-  } finally {
-    diagnostics.unsubscribe("undici:request:create", setTarget);
-  }
+function isStale(connection: BackendConnection, limits: PoolLimits, nowMs: number): boolean {
+  return nowMs - connection.idleSinceMs > Math.min(limits.keepAliveTimeoutMs, connection.idleLimitMs);
 }

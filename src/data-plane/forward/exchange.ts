@@ -1,31 +1,43 @@
 /**
  * Exchange: one client's request, its attempts at the backend, and the answer on its way back.
  *
- * It is undici's handler and keeps everything of one request in one object with fixed fields: no closure
- * is made per request. It reads no clock of its own but at its start and end; the sweeper tells it the
- * time (checkTimeLimits). It ends exactly once, when node:http closes the response.
+ * Stands between the client's connection and the backend's and keeps everything of one request in one object with
+ * fixed fields: no closure is made per request. Upload and answer are two halves that run side by side. It reads no
+ * clock of its own but at its start and end; the sweeper tells it the time (checkTimeLimits). It ends exactly once.
  *
  *   queued ─► waiting ─► streaming ─► flushing ─► ended
  *      └─────────┴── failed: error reply, or the client's message is broken off ──┘
  */
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { Dispatcher } from "undici";
-import { ERROR_CODES, type ForwardErrorCode, ProxyError } from "../../core/errors.ts";
+import { ERROR_CODES, type ForwardErrorCode, type ProxyError } from "../../core/errors.ts";
+import type { AnswerHead } from "../../wire/answer-head.ts";
 import type { Backend } from "../backend/backend.ts";
-import type { RunningRequest } from "../backend/running-requests.ts";
-import type { PoolHandler } from "./connection-pool.ts";
-import { replyWithError } from "./error-reply.ts";
-import { isUpstreamFailure, nameFailure } from "./failures.ts";
-import { answerHeaders, type RequestHeaders } from "./headers.ts";
-import { type BodyOwner, RequestBody } from "./request-body.ts";
+import type { RunningRequest } from "../backend/running.ts";
+import type { BackendConnection } from "./backend-connection.ts";
+import type { AnswerFraming, ClientEvents, ClientStream } from "./client-stream.ts";
+import type { ConnectionPool, Waiter } from "./connection-pool.ts";
+import { errorFields, errorText } from "./error-reply.ts";
+import { isUpstreamFailure } from "./failures.ts";
+import {
+  answerLines,
+  type ForwardedRequest,
+  type HeaderPolicy,
+  interimLines,
+  isStreamType,
+  upgradeLines,
+} from "./headers.ts";
+import type { RetryBudget } from "./retry-budget.ts";
 import { noteStreamed } from "./stream-garbage.ts";
+import { forwardableTrailers } from "./trailers.ts";
+import { Tunnel } from "./tunnel.ts";
 
 /** What all exchanges of a worker share. */
 export interface ForwardContext {
-  readonly agent: Dispatcher;
+  pool(backend: Backend): ConnectionPool;
   readonly limits: ForwardLimits;
-  /** The time as of the last sweep, ms; exact enough for time limits and free per request. */
+  readonly policy: HeaderPolicy;
+  readonly retryBudget: RetryBudget;
+  /** The time as of the next sweep, ms: exact enough for time limits, never early, and free per request. */
   readonly coarse: { nowMs: number };
   /** Requests of this worker that run, over all versions. */
   readonly load: { inFlight: number };
@@ -45,28 +57,32 @@ export interface ForwardLimits {
   readonly upstreamBodyIdleMs: number;
   readonly clientBodyIdleMs: number;
   readonly maxBodyBytes: number;
+  /** Bytes per second; 0: none. */
+  readonly minBodyRateBytes: number;
+  readonly minBodyRateGraceMs: number;
   readonly retries: number;
 }
 
-const QUEUED = 0; // for a connection: in the pool's queue, or one is being opened
-const WAITING = 1; // sent, or being sent; no answer yet
-const STREAMING = 2; // the answer's body is coming
-const FLUSHING = 3; // all of the answer is handed to the client's socket
-const ENDED = 4;
-type Phase = typeof QUEUED | typeof WAITING | typeof STREAMING | typeof FLUSHING | typeof ENDED;
+const CONNECTING = 0; // a connection is being opened
+const QUEUED = 1; // in the pool's queue
+const WAITING = 2; // sent, or being sent; no answer yet
+const STREAMING = 3; // the answer's body is coming
+const ANSWERED = 4; // the answer is whole; the upload still runs
+const FLUSHING = 5; // all of it is handed to the client's socket
+const ENDED = 6;
+type Phase =
+  | typeof CONNECTING
+  | typeof QUEUED
+  | typeof WAITING
+  | typeof STREAMING
+  | typeof ANSWERED
+  | typeof FLUSHING
+  | typeof ENDED;
 
 /** Safe methods (RFC 9110 §9.2.1): may be sent again after a reused connection turned out to be dead. */
 const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 
-const SMALL_BODY_BYTES = 4 * 1024;
-
-/** After an answer that came before the end of the upload: how long the rest may take to be thrown away. */
-const LINGER_MS = 5_000;
-
-const EXCHANGE = Symbol("exchange");
-type Response = ServerResponse & { [EXCHANGE]?: Exchange };
-
-export class Exchange implements PoolHandler, RunningRequest, BodyOwner {
+export class Exchange implements Waiter, ClientEvents, RunningRequest {
   readonly backend: Backend;
   readonly method: string;
   readonly startedAtMs = performance.now();
@@ -76,45 +92,44 @@ export class Exchange implements PoolHandler, RunningRequest, BodyOwner {
   place = 0;
 
   readonly #context: ForwardContext;
-  readonly #request: IncomingMessage;
-  readonly #response: Response;
-  readonly #socket: Socket;
-  readonly #target: string;
-  readonly #headers: RequestHeaders;
-  readonly #hasBody: boolean;
-  #body: RequestBody | null = null;
-  #controller: Dispatcher.DispatchController | null = null;
-  #cancelQueued: (() => void) | null = null;
-  #phase: Phase = QUEUED;
-  #attempt = 0;
+  readonly #client: ClientStream;
+  readonly #request: ForwardedRequest;
+  #connection: BackendConnection | null = null;
+  #phase: Phase = CONNECTING;
+  #attempt = 1;
   #isConnectionReused = false;
   /** The answer is ours to write; whatever the attempt still says is not heard. */
   #isFailed = false;
-  #isPaused = false;
+  /** Nothing more of the request goes to the backend: all has, or it takes no more. */
+  #isUploadOver: boolean;
+  /** The client takes no more of the answer for now. */
+  #isAnswerHeld = false;
+  #answerHeldSinceMs = 0;
+  /** The backend takes no more of the upload for now. */
+  #isUploadHeld = false;
+  /** The answer is one that may stay silent for as long as it likes. */
+  #isStream = false;
+  /** The body of this answer is read and thrown away. */
+  #isBodyDropped = false;
+  /** What `Connection` of the answer names. */
+  #answerNamed: ReadonlySet<string> | null = null;
   #lastProgressMs: number;
-  // The answer's head, held back until the first piece of its body: both leave in one write.
-  #heldStatus = 0;
-  #heldStatusText = "";
-  #heldFields: string[] | null = null;
-  #contentLength = -1;
+  #bodyBytes = 0;
+  /** Nothing of the body comes before the backend asks for it: what takes time is the backend. */
+  #isContinueAwaited: boolean;
+  /** When the body was let come, and for how long the backend held it back since; ms. */
+  #bodySinceMs = 0;
+  #heldMs = 0;
+  #heldSinceMs = 0;
 
-  constructor(
-    context: ForwardContext,
-    request: IncomingMessage,
-    response: ServerResponse,
-    backend: Backend,
-    target: string,
-    headers: RequestHeaders,
-  ) {
+  constructor(context: ForwardContext, client: ClientStream, backend: Backend, request: ForwardedRequest) {
     this.#context = context;
-    this.#request = request;
-    this.#response = response;
-    this.#socket = request.socket;
+    this.#client = client;
     this.backend = backend;
-    this.method = request.method ?? "GET";
-    this.#target = target;
-    this.#headers = headers;
-    this.#hasBody = headers.isChunked || (headers.contentLength ?? 0) > 0;
+    this.method = request.method;
+    this.#request = request;
+    this.#isUploadOver = !request.hasBody;
+    this.#isContinueAwaited = request.expectsContinue;
     this.#lastProgressMs = context.coarse.nowMs;
   }
 
@@ -122,172 +137,212 @@ export class Exchange implements PoolHandler, RunningRequest, BodyOwner {
   start(): void {
     this.backend.requests.add(this);
     this.#context.load.inFlight++;
-    this.#response[EXCHANGE] = this;
-    this.#response.on("close", onResponseClose);
-    if ((this.#headers.contentLength ?? 0) > this.#context.limits.maxBodyBytes) return this.#refuseBody();
-    this.#dispatch();
+    this.#context.retryBudget.note();
+    if (this.#request.contentLength > this.#context.limits.maxBodyBytes) return this.#refuseBody();
+    this.#context.pool(this.backend).acquire(this);
   }
 
-  #dispatch(): void {
-    this.#attempt++;
+  // ── a connection ────────────────────────────────────────────────────────────────────────────────
+
+  onQueued(): void {
     this.#phase = QUEUED;
-    this.#controller = null;
     this.#lastProgressMs = this.#context.coarse.nowMs;
-    if (this.#hasBody) this.#body = new RequestBody(this.#request, this);
-    this.#context.agent.dispatch(
-      {
-        origin: this.backend.origin,
-        path: this.#target,
-        method: this.method as Dispatcher.HttpMethod,
-        headers: this.#headers.fields,
-        body: this.#body,
-        servername: this.backend.servername,
-        reset: false, // undici would close the connection after HEAD, and after bodies it does not expect
-      } as Dispatcher.DispatchOptions,
-      this,
-    );
   }
 
-  onBodyProgress(bytes: number): void {
+  onConnecting(): void {
+    this.#phase = CONNECTING;
+  }
+
+  onConnected(connection: BackendConnection, isReused: boolean): void {
+    this.#connection = connection;
+    this.#isConnectionReused = isReused;
+    this.#phase = WAITING;
     this.#lastProgressMs = this.#context.coarse.nowMs;
-    if (bytes > this.#context.limits.maxBodyBytes) this.#refuseBody();
+    const { method, head, upgrade, hasBody } = this.#request;
+    connection.start(this, method, head, upgrade !== null);
+    if (!hasBody) return connection.endRequest(null);
+    if (!this.#isContinueAwaited) this.#beginBody();
+    this.#client.resumeBody(); // what has come already leaves together with the head
+    connection.flush();
+  }
+
+  onNoConnection(error: ProxyError): void {
+    const code = error.code as ForwardErrorCode;
+    if (code === "BACKEND_CONNECT_FAILED" && this.#mayRetry()) this.#retry(code);
+    else this.#fail(code, error.message);
+  }
+
+  // ── the upload ──────────────────────────────────────────────────────────────────────────────────
+
+  onBodyPiece(piece: Buffer): void {
+    if (this.#isUploadOver) return;
+    noteStreamed(piece.length);
+    this.#lastProgressMs = this.#context.coarse.nowMs;
+    if (this.#isContinueAwaited) this.#beginBody(); // it has not waited
+    this.#bodyBytes += piece.length;
+    if (this.#bodyBytes > this.#context.limits.maxBodyBytes) return this.#refuseBody();
+    this.#connection?.sendPiece(piece, this.#request.isChunked);
+  }
+
+  onBodyReadDone(): void {
+    if (this.#connection === null || this.#connection.flush() || this.#isUploadHeld) return;
+    this.#isUploadHeld = true;
+    this.#heldSinceMs = this.#context.coarse.nowMs;
+    this.#client.pauseBody();
+  }
+
+  #beginBody(): void {
+    this.#isContinueAwaited = false;
+    this.#bodySinceMs = this.#context.coarse.nowMs;
+  }
+
+  onBackendDrained(): void {
+    if (!this.#isUploadHeld) return;
+    this.#isUploadHeld = false;
+    this.#lastProgressMs = this.#context.coarse.nowMs;
+    this.#heldMs += this.#context.coarse.nowMs - this.#heldSinceMs;
+    this.#client.resumeBody();
+  }
+
+  onBodyEnd(trailers: string): void {
+    if (this.#isUploadOver) return;
+    this.#isUploadOver = true;
+    this.#lastProgressMs = this.#context.coarse.nowMs;
+    this.#connection?.endRequest(
+      this.#request.isChunked ? forwardableTrailers(trailers, this.#request.named) : null,
+    );
+    if (this.#phase === ANSWERED) this.#flushOut();
+  }
+
+  onBodyFault(code: "MALFORMED_REQUEST" | "HEADERS_TOO_LARGE", message: string): void {
+    this.#fail(code, message);
   }
 
   #refuseBody(): void {
     this.#fail("BODY_TOO_LARGE", `the body is larger than ${this.#context.limits.maxBodyBytes} bytes`);
   }
 
-  // ── undici's events ─────────────────────────────────────────────────────────────────────────────
+  // ── the answer ──────────────────────────────────────────────────────────────────────────────────
 
-  onQueued(cancel: () => void): void {
-    this.#cancelQueued = cancel;
-  }
-
-  onConnectionAssigned(isReused: boolean): void {
-    this.#cancelQueued = null;
-    this.#isConnectionReused = isReused;
+  onInterim(head: AnswerHead): void {
     this.#lastProgressMs = this.#context.coarse.nowMs;
+    if (head.status === 100 && this.#isContinueAwaited) this.#beginBody();
+    if (this.#request.minorVersion === 0) return; // RFC 9110 §15.2
+    this.#client.writeInterim(interimLines(head, this.#context.policy));
+    if (!this.#client.flush()) this.#holdAnswer();
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    // Left or failed while the connection was being opened: throwing keeps undici from sending, and the connection.
-    if (this.#phase === ENDED || this.#isFailed) throw NOT_WANTED;
-    this.#controller = controller;
-    this.#phase = WAITING;
-    this.#lastProgressMs = this.#context.coarse.nowMs;
-  }
-
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    _: unknown,
-    statusText = "",
-  ): void {
-    if (status < 200) return; // 1xx: an interim answer; the final one follows
+  onHead(head: AnswerHead): void {
     this.#phase = STREAMING;
     this.#lastProgressMs = this.#context.coarse.nowMs;
-    const { fields, contentLength, isCoded } = answerHeaders(controller.rawHeaders as Buffer[]);
-    if (isCoded) throw CODED_ANSWER; // comes back as onResponseError
-    if (this.#context.ending.isEnding) fields.push("Connection", "close");
-    this.#heldStatus = status;
-    this.#heldStatusText = statusText;
-    this.#heldFields = fields;
-    this.#contentLength = contentLength;
-    process.nextTick(flushHead, this); // unless the body comes with the same read
+    const { policy } = this.#context;
+    const framing = this.#framingFor(head);
+    this.status = head.status;
+    this.#isStream = isStreamType(head, policy);
+    this.#isBodyDropped = head.status === RESET_CONTENT;
+    this.#answerNamed = head.connection.named;
+    this.#client.beginAnswer(answerLines(head, framing === "chunked", policy), framing);
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    noteStreamed(chunk.length);
+  /** The length stays when there is one; chunks are made where the client reads them, else the connection's end is the body's. */
+  #framingFor({ framing, status }: AnswerHead): AnswerFraming {
+    if (framing === "none" || framing === "length") return framing;
+    if (status === RESET_CONTENT) return "length"; // of 0, see answerLines
+    return this.#request.minorVersion === 1 ? "chunked" : "close";
+  }
+
+  onPiece(piece: Buffer): void {
+    noteStreamed(piece.length);
+    if (!this.#isBodyDropped) this.#client.writePiece(piece);
+  }
+
+  onReadDone(): void {
+    if (this.#phase !== STREAMING) return;
     this.#lastProgressMs = this.#context.coarse.nowMs;
-    if (this.#heldFields !== null) {
-      if (chunk.length === this.#contentLength) {
-        this.#writeHead();
-        this.#phase = FLUSHING;
-        this.#endWith(chunk);
-        return;
-      }
-      this.#writeHead();
-    }
-    if (!this.#response.write(chunk)) {
-      controller.pause();
-      if (!this.#isPaused) this.#response.once("drain", onResponseDrain);
-      this.#isPaused = true;
-    }
+    if (!this.#client.flush()) this.#holdAnswer();
   }
 
-  /** As a string a small body joins the head in one buffer: a plain write instead of a gathering one, 2 µs less. */
-  #endWith(chunk: Buffer): void {
-    if (chunk.length <= SMALL_BODY_BYTES) this.#response.end(chunk.toString("latin1"), "latin1");
-    else this.#response.end(chunk);
+  #holdAnswer(): void {
+    if (this.#isAnswerHeld) return;
+    this.#isAnswerHeld = true;
+    this.#answerHeldSinceMs = this.#context.coarse.nowMs;
+    this.#connection?.pause();
   }
 
-  onResponseEnd(): void {
-    this.#controller = null;
-    if (this.#isFailed || this.#phase >= FLUSHING) return;
-    if (this.#heldFields !== null) this.#writeHead();
+  onAnswerEnd(trailers: string, isOpen: boolean): void {
+    this.#lastProgressMs = this.#context.coarse.nowMs;
+    this.#client.endAnswer(forwardableTrailers(trailers, this.#answerNamed));
+    if (!isOpen) this.#isUploadOver = true; // what is left of it is nobody's
+    this.#phase = ANSWERED;
+    if (this.#isContinueAwaited) this.#beginBody(); // it may send it all the same
+    if (this.#isUploadOver) this.#flushOut();
+    else this.#client.flush();
+  }
+
+  /** Waits until everything has left, or ends at once: nearly always. */
+  #flushOut(): void {
     this.#phase = FLUSHING;
     this.#lastProgressMs = this.#context.coarse.nowMs;
-    this.#response.end();
-  }
-
-  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    if (this.#isFailed || this.#phase >= FLUSHING) return;
-    const { code, message } = nameFailure(error, this.#phase !== QUEUED, this.backend.origin);
-    if (this.#mayRetry(code)) {
-      this.#context.onRetry(this.backend, code);
-      this.backend.retries++;
-      this.needsFreshConnection = true;
-      this.#body?.destroy();
-      this.#dispatch();
-    } else {
-      this.#fail(code, message);
-    }
-  }
-
-  /** Only what was certainly not processed is sent again: design §3. */
-  #mayRetry(code: ForwardErrorCode): boolean {
-    if (this.#attempt > this.#context.limits.retries || this.#response.destroyed) return false;
-    if (this.#body?.isTouched === true) return false;
-    if (this.#phase === QUEUED) return code === "BACKEND_CONNECT_FAILED"; // nothing was sent
-    return (
-      this.#phase === WAITING &&
-      code === "BACKEND_CLOSED" &&
-      this.#isConnectionReused &&
-      !this.#hasBody &&
-      SAFE_METHODS.has(this.method)
-    );
-  }
-
-  // ── the client's side ───────────────────────────────────────────────────────────────────────────
-
-  /** Writes the held head unless the body has already taken it along. */
-  flushHead(): void {
-    if (this.#heldFields === null || this.#phase !== STREAMING || this.#isFailed) return;
-    try {
-      this.#writeHead();
-      this.#response.flushHeaders();
-    } catch (error) {
-      this.#controller?.abort(error as Error); // the backend's head is not valid: comes back as onResponseError
-    }
-  }
-
-  #writeHead(): void {
-    const fields = this.#heldFields ?? [];
-    this.#heldFields = null;
-    this.status = this.#heldStatus;
-    this.#response.writeHead(this.#heldStatus, this.#heldStatusText, fields); // throws on what is not valid: see onResponseError
+    this.#connection = null; // it is free, or will be without us
+    this.#client.flush();
+    if (this.#client.isFlushed()) this.#end();
   }
 
   onClientDrained(): void {
-    this.#isPaused = false;
     this.#lastProgressMs = this.#context.coarse.nowMs;
-    this.#controller?.resume();
+    if (this.#phase === FLUSHING) {
+      if (this.#client.isFlushed()) this.#end();
+      return;
+    }
+    if (!this.#isAnswerHeld) return;
+    this.#isAnswerHeld = false;
+    this.#connection?.resume();
   }
 
-  /** node:http has closed the response: sent whole, or the client is gone. */
-  onClientClose(): void {
+  onUpgraded(head: AnswerHead, socket: Socket, rest: Buffer): void {
+    this.#connection = null;
+    this.status = head.status;
+    this.#client.writeInterim(upgradeLines(head, this.#context.policy));
+    this.#client.flush();
+    const { backend } = this;
+    const client = this.#client.detach();
+    this.#close();
+    new Tunnel(client, { socket, rest }, backend.tunnels).start();
+  }
+
+  // ── ending it ───────────────────────────────────────────────────────────────────────────────────
+
+  onFailed(code: ForwardErrorCode, message: string, hasBegun: boolean): void {
+    this.#connection = null;
+    if (this.#phase >= ANSWERED) {
+      this.#isUploadOver = true; // the answer is whole: what it does with the rest is its own affair
+      if (this.#phase === ANSWERED) this.#flushOut();
+    } else if (code === "BACKEND_CLOSED" && !hasBegun && this.#mayRetry()) this.#retry(code);
+    else this.#fail(code, message);
+  }
+
+  /** Only what was certainly not processed is sent again: design §3. */
+  #mayRetry(): boolean {
+    if (this.#attempt > this.#context.limits.retries || this.#phase > WAITING) return false;
+    const wasNotProcessed =
+      this.#phase < WAITING || // nothing was sent
+      (this.#isConnectionReused && !this.#request.hasBody && SAFE_METHODS.has(this.method));
+    return wasNotProcessed && this.#context.retryBudget.take();
+  }
+
+  #retry(code: ForwardErrorCode): void {
+    this.#context.onRetry(this.backend, code);
+    this.backend.retries++;
+    this.#attempt++;
+    this.needsFreshConnection = true;
+    this.#lastProgressMs = this.#context.coarse.nowMs;
+    this.#context.pool(this.backend).acquire(this);
+  }
+
+  onClientGone(): void {
     if (this.#phase === ENDED) return;
-    if (!this.#response.writableFinished && !this.#isFailed) {
+    const hasAnswer = this.#phase === ANSWERED && this.#client.isFlushed(); // what it leaves undone is its upload
+    if (!this.#isFailed && !hasAnswer) {
       this.status = ERROR_CODES.CLIENT_ABORTED.status;
       this.#context.onFailure(
         this.backend,
@@ -295,70 +350,76 @@ export class Exchange implements PoolHandler, RunningRequest, BodyOwner {
         "the client left before the answer was complete",
       );
     }
-    this.#phase = ENDED;
-    this.#abandonAttempt();
-    if (!this.#request.complete && !this.#socket.destroyed) this.#linger();
-    this.backend.requests.delete(this);
-    this.#context.load.inFlight--;
-    this.#context.onEnd(this);
+    this.#end();
   }
-
-  /**
-   * The answer came before the end of the upload. Closing now would reset the connection and could take
-   * the answer with it, so the rest is read and thrown away, for a while (RFC 9112 §9.6).
-   */
-  #linger(): void {
-    const socket = this.#socket;
-    this.#request.resume();
-    const cut = setTimeout(() => socket.destroy(), LINGER_MS).unref();
-    const settle = (): void => clearTimeout(cut);
-    this.#request.once("end", settle);
-    socket.once("close", settle);
-  }
-
-  // ── ending it ───────────────────────────────────────────────────────────────────────────────────
 
   checkTimeLimits(nowMs: number): void {
-    // node:http closes no response that is queued behind another one of its connection (pipelining).
-    if (this.#socket.destroyed) return this.onClientClose();
     const idleMs = nowMs - this.#lastProgressMs;
     const { limits } = this.#context;
     switch (this.#phase) {
       case QUEUED:
-        if (this.#cancelQueued !== null && idleMs > limits.queueTimeoutMs) {
+        if (idleMs > limits.queueTimeoutMs) {
           this.#fail("POOL_EXHAUSTED", `no connection was free within ${limits.queueTimeoutMs} ms`);
         }
         return;
       case WAITING:
-        if (this.#body !== null && !this.#body.isComplete && !this.#body.isHeldBack) {
-          if (idleMs > limits.clientBodyIdleMs) {
-            this.#fail("REQUEST_TIMEOUT", `no more of the body within ${limits.clientBodyIdleMs} ms`);
-          }
-        } else if (idleMs > limits.responseTimeoutMs) {
-          this.#fail(
-            "BACKEND_RESPONSE_TIMEOUT",
-            `no answer from ${this.backend.origin} within ${limits.responseTimeoutMs} ms`,
-          );
+        if (this.#isClientsTurn) this.#checkUpload(nowMs, idleMs);
+        else if (idleMs > limits.responseTimeoutMs) {
+          const message = `no answer from ${this.backend.origin} within ${limits.responseTimeoutMs} ms`;
+          this.#fail("BACKEND_RESPONSE_TIMEOUT", message);
         }
         return;
       case STREAMING:
-        if (this.#isPaused) {
-          if (idleMs > limits.clientBodyIdleMs) this.#socket.destroy(); // the client reads no more
-        } else if (idleMs > limits.upstreamBodyIdleMs) {
-          this.#fail(
-            "BACKEND_BODY_TIMEOUT",
-            `no more of the answer of ${this.backend.origin} within ${limits.upstreamBodyIdleMs} ms`,
-          );
+        if (this.#isAnswerHeld) {
+          // It reads no more, whatever it still sends.
+          if (nowMs - this.#answerHeldSinceMs > limits.clientBodyIdleMs) this.#giveUpClient();
+        } else if (idleMs > limits.upstreamBodyIdleMs && !this.#isStream) {
+          const message = `no more of the answer of ${this.backend.origin} within ${limits.upstreamBodyIdleMs} ms`;
+          this.#fail("BACKEND_BODY_TIMEOUT", message);
         }
         return;
+      case ANSWERED:
+        if (this.#isUploadHeld) {
+          if (idleMs > limits.upstreamBodyIdleMs) this.#leaveUpload();
+        } else this.#checkUpload(nowMs, idleMs);
+        return;
       case FLUSHING:
-        if (idleMs > limits.clientBodyIdleMs) this.#socket.destroy();
+        if (idleMs > limits.clientBodyIdleMs) this.#giveUpClient();
         return;
     }
   }
 
+  /** The next piece of the upload is the client's to send. */
+  get #isClientsTurn(): boolean {
+    return !this.#isUploadOver && !this.#isUploadHeld && !this.#isContinueAwaited;
+  }
+
+  #checkUpload(nowMs: number, idleMs: number): void {
+    const { clientBodyIdleMs, minBodyRateBytes, minBodyRateGraceMs } = this.#context.limits;
+    if (idleMs > clientBodyIdleMs) {
+      return this.#fail("REQUEST_TIMEOUT", `no more of the body within ${clientBodyIdleMs} ms`);
+    }
+    const tookMs = nowMs - this.#bodySinceMs - this.#heldMs;
+    if (tookMs > minBodyRateGraceMs && this.#bodyBytes < (minBodyRateBytes * tookMs) / 1_000) {
+      this.#fail("REQUEST_TIMEOUT", `the body came more slowly than ${minBodyRateBytes} bytes per second`);
+    }
+  }
+
+  /** The answer is whole, and the backend takes no more of the upload: the rest is nobody's. */
+  #leaveUpload(): void {
+    this.#abandonAttempt();
+    this.#isUploadOver = true;
+    this.#flushOut();
+  }
+
+  #giveUpClient(): void {
+    this.#client.close();
+    this.onClientGone();
+  }
+
   cutForDrain(): void {
-    if (this.#phase >= FLUSHING) return;
+    if (this.#phase === ANSWERED) return this.#leaveUpload();
+    if (this.#phase > ANSWERED) return;
     const why = this.#context.ending.isEnding
       ? "the proxy is ending"
       : `${this.backend.version} was switched away from`;
@@ -371,43 +432,41 @@ export class Exchange implements PoolHandler, RunningRequest, BodyOwner {
     this.#isFailed = true;
     this.#abandonAttempt();
     this.#context.onFailure(this.backend, code, message);
-    if (isUpstreamFailure(code) && this.#response.headersSent) this.status = ERROR_CODES[code].status;
-    if (this.#response.headersSent) {
-      // For HTTP/1.0 the end of the connection is the end of the body; only a reset says "broken".
-      if (this.#request.httpVersionMinor === 0) this.#socket.resetAndDestroy();
-      else this.#socket.destroy();
-      return;
+    if (this.#client.isAnswered && !this.#client.retractAnswer()) {
+      if (isUpstreamFailure(code)) this.status = ERROR_CODES[code].status;
+      this.#client.breakOff();
+      return this.#end();
     }
     this.status = ERROR_CODES[code].status;
-    replyWithError(this.#response, code, message, this.#context.ending.isEnding);
+    const mustClose = this.#context.ending.isEnding || ERROR_CODES[code].source === "client";
+    const body = errorText(code, message);
+    this.#client.answer(this.status, errorFields(code), body, mustClose);
+    this.#isUploadOver = true;
+    this.#flushOut();
   }
 
   #abandonAttempt(): void {
-    this.#cancelQueued?.();
-    this.#cancelQueued = null;
-    this.#body?.destroy();
-    this.#heldFields = null;
-    const controller = this.#controller;
-    this.#controller = null;
-    controller?.abort(NOT_WANTED); // nothing happens when the answer was complete
+    if (this.#phase < WAITING) this.#context.pool(this.backend).leave(this);
+    const connection = this.#connection;
+    this.#connection = null;
+    connection?.abort();
+  }
+
+  #end(): void {
+    if (this.#phase === ENDED) return;
+    this.#abandonAttempt();
+    this.#close();
+    this.#client.finish();
+  }
+
+  #close(): void {
+    this.#phase = ENDED;
+    this.#connection = null;
+    this.backend.requests.delete(this);
+    this.#context.load.inFlight--;
+    this.#context.onEnd(this);
   }
 }
 
-const CODED_ANSWER = new ProxyError(
-  "BACKEND_INVALID_ANSWER",
-  "the backend's answer has a transfer coding besides chunked, which nobody asked for",
-);
-/** Why an attempt is given up; nobody reads it. */
-const NOT_WANTED = Object.assign(Object.create(Error.prototype) as Error, { message: "no longer wanted" });
-
-function onResponseClose(this: Response): void {
-  this[EXCHANGE]?.onClientClose();
-}
-
-function onResponseDrain(this: Response): void {
-  this[EXCHANGE]?.onClientDrained();
-}
-
-function flushHead(exchange: Exchange): void {
-  exchange.flushHead();
-}
+/** It has no content (RFC 9110 §15.3.6); one that has some is put right. */
+const RESET_CONTENT = 205;

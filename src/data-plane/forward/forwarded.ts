@@ -75,9 +75,10 @@ export function parseForwardedFor(value: string): string {
 }
 
 /**
- * Our own element of `Forwarded`: `for=192.0.2.1;host="example.test:81";proto=http`.
+ * Our own element of `Forwarded`: `for=192.0.2.1;host="example.test:81";proto=http;by=_proxy-1`.
  *
  * @param client.address without a port; a zone is left out, and what is no address becomes `unknown` (§6.2).
+ * @param client.by our name, of letters, digits, `.`, `_` and `-`: an obfuscated identifier (§6.3).
  * @param client.host as the client sent it; left out when there is none, or one that cannot be quoted.
  * @see RFC 7239 §4, §5, §6
  */
@@ -85,10 +86,11 @@ export function forwardedElement(client: {
   readonly address: string;
   readonly host: string | null;
   readonly protocol: string;
+  readonly by: string;
 }): string {
-  const { host, protocol } = client;
+  const { host, protocol, by } = client;
   const hostPart = host !== null && IS_QUOTABLE.test(host) ? `;host=${quoted(host)}` : "";
-  return `for=${nodeOf(client.address)}${hostPart};proto=${protocol}`;
+  return `for=${nodeOf(client.address)}${hostPart};proto=${protocol};by=_${by}`;
 }
 
 /**

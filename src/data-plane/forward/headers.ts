@@ -1,222 +1,348 @@
 /**
- * Which header fields may travel to the next hop, in both directions. Pure.
+ * Headers: which lines of a head travel on to the next hop, in both directions, and what we add. Pure.
  *
- * Works on the raw lists of node:http and undici, so names keep their case and fields their order and
- * number. Runs once per request each way: no regular expression, no object per field.
+ * Lines that travel are cut out of the text they came in, so names keep their case and lines their order and bytes.
+ * What ends at this hop is left out first (RFC 9110 §7.6.1), with all that `Connection` names; our own lines come
+ * after it, so that nobody can have them taken out. Framing is made anew on each side.
  */
+import type { AnswerHead } from "../../wire/answer-head.ts";
+import { type Fields, Kind } from "../../wire/fields.ts";
+import { isHost } from "../../wire/host.ts";
+import type { RequestHead } from "../../wire/request-head.ts";
+import { clientAddress, forwardedElement, parseForwardedFor, viaEntry, viaNames } from "./forwarded.ts";
 
-/** Not for the next hop, whatever `Connection` says. RFC 9110 §7.6.1; framing is made anew on each side. */
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
-
-/** A client cannot have these taken out by naming them in `Connection`: they are the message itself. */
-const NOT_TO_BE_NAMED: ReadonlySet<string> = new Set([
-  "host",
-  "content-length",
-  "transfer-encoding",
-  "content-type",
-  "close",
-  "keep-alive",
-]);
-
-/** Fields of a request that are looked at, by the length of their name: most names need no second look. */
-const LENGTHS_OF_INTEREST = lengthsOf([
-  ...HOP_BY_HOP,
-  "host",
-  "expect",
-  "content-length",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-proto",
-]);
-const LENGTHS_OF_HOP_BY_HOP = lengthsOf([...HOP_BY_HOP, "content-length"]);
-
-function lengthsOf(names: readonly string[]): Uint8Array {
-  const lengths = new Uint8Array(256);
-  for (const name of names) lengths[name.length] = 1;
-  return lengths;
+/** What is added and judged by the config, the same for every request of a worker. */
+export interface HeaderPolicy {
+  /** Our name in `Via`; null: none is sent. */
+  readonly via: string | null;
+  /** Of this daemon since its start, unlike any other's: stands in `Forwarded`, and by it a loop is seen. */
+  readonly ownName: string;
+  /** `X-Forwarded-For`, `-Proto`, `-Host` and `X-Real-IP` are sent. */
+  readonly hasXForwarded: boolean;
+  /** `Forwarded` (RFC 7239) is sent. */
+  readonly hasForwarded: boolean;
+  isTrusted(address: string): boolean;
+  /** Media types, `type/subtype` or `type/*`, whose answers may stay silent. */
+  readonly streamTypes: readonly string[];
 }
-
-/** What uri-host and port cannot hold (RFC 9110 §7.2, RFC 3986 §3.2.2); a reader could take it for two values or a path. */
-const NOT_IN_HOST = /[\s/?#@\\"<>]/;
 
 /** The client's side of a request, as far as the forwarded fields need it. */
 export interface ClientSide {
   /** Address of the socket's peer, without `::ffff:`. */
   readonly address: string;
-  /** Its `X-Forwarded-Proto` and `-Host` are believed. */
+  /** What it says of those before it is believed. */
   readonly isTrusted: boolean;
   readonly protocol: "http" | "https";
+  /** Our lines for the last `Host` on this connection: it rarely changes. */
+  lastHost: string | null;
+  lastLines: string;
 }
 
-export interface RequestHeaders {
-  /** Name, value, name, value, … for undici. Neither `Connection` nor framing but `Content-Length`. */
-  readonly fields: string[];
-  /** null: none. */
-  readonly contentLength: number | null;
+/** A request as it goes to a backend. */
+export interface ForwardedRequest {
+  readonly method: string;
+  /** Whole, with the empty line. */
+  readonly head: string;
+  readonly hasBody: boolean;
   readonly isChunked: boolean;
-}
-
-/**
- * The fields of a client's request for the backend: end-to-end fields as they came, then `X-Forwarded-*`.
- *
- * `Expect` is dropped: node:http has answered `100 Continue` already. What `Connection` names is removed
- * before our own fields are added, so that a client cannot strip them.
- *
- * @param raw `IncomingMessage.rawHeaders`; left unchanged.
- * @param authority of an absolute-form target: replaces `Host` (RFC 9112 §3.2.2); null otherwise.
- * @param isHttp11 and not HTTP/1.0, which needs no Host (RFC 9112 §3.2) and has no chunked bodies (§6.1).
- * @returns null when the message must be refused: two Host fields or none, a length that is no safe integer, a
- *   transfer coding that we would have to pass on without its name.
- */
-export function requestHeaders(
-  raw: readonly string[],
-  client: ClientSide,
-  authority: string | null,
-  isHttp11: boolean,
-): RequestHeaders | null {
-  const named = connectionNames(raw);
-  const fields: string[] = [];
-  let host: string | null = authority;
-  let hostFields = 0;
-  let forwardedFor = "";
-  let forwardedHost: string | null = null;
-  let forwardedProto: string | null = null;
-  let contentLength: number | null = null;
-  let isChunked = false;
-
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = raw[i] as string;
-    const value = raw[i + 1] as string;
-    if (LENGTHS_OF_INTEREST[name.length] === 1) {
-      const lower = name.toLowerCase();
-      switch (lower) {
-        case "host":
-          if (++hostFields > 1 || NOT_IN_HOST.test(value)) return null;
-          host ??= value;
-          if (authority === null) fields.push(name, value);
-          continue;
-        case "content-length":
-          contentLength = Number(value);
-          if (!Number.isSafeInteger(contentLength)) return null;
-          break;
-        case "transfer-encoding":
-          if (isChunked || !isHttp11 || value.toLowerCase() !== "chunked") return null;
-          isChunked = true;
-          continue;
-        case "expect":
-          continue;
-        case "x-forwarded-for":
-          if (named === null || !named.has(lower)) forwardedFor += forwardedFor === "" ? value : `, ${value}`;
-          continue;
-        case "x-forwarded-host":
-          forwardedHost ??= value;
-          continue;
-        case "x-forwarded-proto":
-          forwardedProto ??= value;
-          continue;
-        default:
-          if (HOP_BY_HOP.has(lower)) continue;
-      }
-    }
-    if (named?.has(name.toLowerCase())) continue;
-    fields.push(name, value);
-  }
-  if (isHttp11 && hostFields === 0) return null;
-  if (authority !== null) fields.unshift("Host", authority);
-  fields.push(
-    "X-Forwarded-For",
-    forwardedFor === "" ? client.address : `${forwardedFor}, ${client.address}`,
-    "X-Forwarded-Proto",
-    client.isTrusted && forwardedProto !== null ? forwardedProto : client.protocol,
-  );
-  const clientsHost = client.isTrusted && forwardedHost !== null ? forwardedHost : host;
-  if (clientsHost) fields.push("X-Forwarded-Host", clientsHost);
-  return { fields, contentLength, isChunked };
-}
-
-export interface AnswerHeaders {
-  /** Name, value, … for `ServerResponse.writeHead`. */
-  readonly fields: string[];
-  /** -1: none, so the body's end is found otherwise. */
+  /** -1: none. */
   readonly contentLength: number;
-  /** Its body is coded for one hop, which we did not ask for and could only pass on without its name. */
-  readonly isCoded: boolean;
+  readonly expectsContinue: boolean;
+  readonly minorVersion: 0 | 1;
+  /** What `Connection` names, in lower case; null for nothing. */
+  readonly named: ReadonlySet<string> | null;
+  /** What the client wants to change to, as it goes to the backend; null: nothing. */
+  readonly upgrade: string | null;
+}
+
+export interface HeaderRefusal {
+  readonly code: "MALFORMED_REQUEST" | "LOOP_DETECTED";
+  readonly message: string;
 }
 
 /**
- * The fields of a backend's answer for the client: end-to-end fields as they came.
+ * The request as it goes on to a backend: end-to-end lines as they came, then ours.
  *
- * @param raw undici's `controller.rawHeaders`: Buffers, latin1.
+ * @param authority of an absolute-form target: replaces `Host` (RFC 9112 §3.2.2); null otherwise.
+ * @param backendHost `Host` for a client that sent none, as HTTP/1.0 allows.
  */
-export function answerHeaders(raw: readonly Buffer[]): AnswerHeaders {
-  const fields: string[] = [];
-  let named: ReadonlySet<string> | null = null;
-  let contentLength = -1;
-  let lengthAt = -1;
-  let isChunked = false;
-  let isCoded = false;
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = (raw[i] as Buffer).toString("latin1");
-    const value = (raw[i + 1] as Buffer).toString("latin1");
-    if (LENGTHS_OF_HOP_BY_HOP[name.length] === 1) {
-      const lower = name.toLowerCase();
-      if (lower === "content-length") {
-        contentLength = Number(value);
-        lengthAt = fields.length;
-      } else if (HOP_BY_HOP.has(lower)) {
-        if (lower === "connection") named = addNames(value, named);
-        else if (lower === "transfer-encoding") {
-          isChunked = true;
-          isCoded ||= !/^(chunked|identity)$/i.test(value);
-        }
-        continue;
-      }
+export function forwardedRequest(
+  head: RequestHead,
+  target: string,
+  authority: string | null,
+  client: ClientSide,
+  backendHost: string,
+  policy: HeaderPolicy,
+): ForwardedRequest | HeaderRefusal {
+  const { fields, method, minorVersion, isChunked, contentLength } = head;
+  if (hasBeenHere(fields, policy)) {
+    return { code: "LOOP_DETECTED", message: `the request has come through ${policy.ownName} before` };
+  }
+  const host = hostOf(fields, minorVersion);
+  if (host === undefined) {
+    return { code: "MALFORMED_REQUEST", message: "no Host field, more than one, or one that is no host" };
+  }
+  const upgrade = wantedUpgrade(head);
+  let lines = travellingLines(head, authority);
+  if (host === null && authority === null) lines = `Host: ${backendHost}\r\n${lines}`;
+  if (authority !== null && host === null) lines = `Host: ${authority}\r\n${lines}`;
+  lines += forwardedLines(head, client, authority ?? host, policy);
+  if (policy.via !== null) lines += `Via: ${viaEntry(minorVersion, policy.via)}\r\n`;
+  if (upgrade !== null) lines += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`;
+  else if (takesTrailers(head)) lines += "Connection: TE\r\nTE: trailers\r\n";
+  if (isChunked) lines += "Transfer-Encoding: chunked\r\n";
+  return {
+    method,
+    head: `${method} ${target} HTTP/1.1\r\n${lines}\r\n`,
+    hasBody: isChunked || contentLength > 0,
+    isChunked,
+    contentLength,
+    expectsContinue: head.expectsContinue,
+    minorVersion,
+    named: head.connection.named,
+    upgrade,
+  };
+}
+
+function hasBeenHere(fields: Fields, { via, ownName }: HeaderPolicy): boolean {
+  if (fields.has(Kind.FORWARDED) && fields.joined(Kind.FORWARDED).includes(ownName)) return true;
+  return via !== null && fields.has(Kind.VIA) && viaNames(fields.joined(Kind.VIA), via);
+}
+
+/** @returns null: none, which HTTP/1.0 allows; undefined: it must be refused. */
+function hostOf(fields: Fields, minorVersion: 0 | 1): string | null | undefined {
+  if (!fields.has(Kind.HOST)) return minorVersion === 0 ? null : undefined;
+  let host: string | null = null;
+  for (let i = 0; i < fields.count; i++) {
+    if (fields.kind(i) !== Kind.HOST) continue;
+    if (host !== null) return undefined;
+    host = fields.value(i);
+  }
+  return host !== null && !isHost(host) ? undefined : host;
+}
+
+/** The lines of a request that travel on, as they came. */
+function travellingLines(head: RequestHead, authority: string | null): string {
+  const { fields, isChunked, contentLength, minorVersion } = head;
+  const { named } = head.connection;
+  let lines = "";
+  let from = fields.lineStart(0);
+  for (let i = 0; i < fields.count; i++) {
+    const kind = fields.kind(i);
+    if (kind === Kind.OTHER && named === null) continue; // nearly all of them
+    let instead = "";
+    switch (kind) {
+      case Kind.HOST:
+        if (authority === null) continue;
+        instead = `${fields.name(i)}: ${authority}\r\n`;
+        break;
+      case Kind.CONTENT_LENGTH:
+        instead = `${fields.name(i)}: ${contentLength}\r\n`;
+        break;
+      case Kind.TRAILER:
+        if (isChunked) continue; // they travel too
+        break;
+      case Kind.EXPECT:
+        if (minorVersion === 1) continue;
+        break;
+      case Kind.CONNECTION:
+      case Kind.TRANSFER_ENCODING:
+      case Kind.UPGRADE:
+      case Kind.TE:
+      case Kind.KEEP_ALIVE:
+      case Kind.HOP_BY_HOP:
+      case Kind.FORWARDED:
+      case Kind.X_FORWARDED_FOR:
+      case Kind.X_FORWARDED_HOST:
+      case Kind.X_FORWARDED_PROTO:
+      case Kind.X_REAL_IP:
+        break;
+      default:
+        if (!named?.has(fields.name(i).toLowerCase())) continue;
     }
-    fields.push(name, value);
+    lines += fields.text.slice(from, fields.lineStart(i)) + instead;
+    from = fields.lineStart(i + 1);
   }
-  if (isChunked && lengthAt !== -1) {
-    fields.splice(lengthAt, 2); // RFC 9112 §6.1: Transfer-Encoding overrides, the length must go
-    contentLength = -1;
-  }
-  return { fields: named === null ? fields : without(fields, named), contentLength, isCoded };
+  return lines + fields.text.slice(from, fields.lineStart(fields.count));
 }
 
-/** @returns the names that the message's own `Connection` fields list, in lower case; null for none of interest. */
-function connectionNames(raw: readonly string[]): ReadonlySet<string> | null {
-  let names: ReadonlySet<string> | null = null;
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = raw[i] as string;
-    if (name.length === 10 && name.toLowerCase() === "connection")
-      names = addNames(raw[i + 1] as string, names);
+/** `X-Forwarded-*`, `X-Real-IP` and `Forwarded`: what was said before, as far as it may be, and what we say. */
+function forwardedLines(
+  head: RequestHead,
+  client: ClientSide,
+  host: string | null,
+  policy: HeaderPolicy,
+): string {
+  const { fields } = head;
+  const saysNothing =
+    !fields.has(Kind.X_FORWARDED_FOR) &&
+    !fields.has(Kind.FORWARDED) &&
+    !(client.isTrusted && (fields.has(Kind.X_FORWARDED_HOST) || fields.has(Kind.X_FORWARDED_PROTO)));
+  if (!saysNothing) return composeForwarded(head, client, host, policy);
+  if (client.lastLines === "" || client.lastHost !== host) {
+    // A part of the head's text would keep all of it for as long as the connection lives.
+    client.lastHost = host === null ? null : Buffer.from(host, "latin1").toString("latin1");
+    client.lastLines = composeForwarded(head, client, client.lastHost, policy);
   }
-  return names;
+  return client.lastLines;
 }
 
-function addNames(value: string, names: ReadonlySet<string> | null): ReadonlySet<string> | null {
-  if (value === "keep-alive" || value === "close") return names; // nearly all of them
-  const wanted = new Set(names);
-  for (const item of value.split(",")) {
-    const name = item.trim().toLowerCase();
-    if (name !== "" && !NOT_TO_BE_NAMED.has(name)) wanted.add(name);
+/** Lists are appended to whoever sent them: read from the right they are true up to the first who is not trusted. */
+function composeForwarded(
+  { fields, connection: { named } }: RequestHead,
+  client: ClientSide,
+  host: string | null,
+  policy: HeaderPolicy,
+): string {
+  const { address, isTrusted, protocol } = client;
+  let lines = "";
+  // A list that the client has named in `Connection` ends here; ours begins anew.
+  const forwardedFor = named?.has("x-forwarded-for") ? "" : fields.joined(Kind.X_FORWARDED_FOR);
+  const forwarded = named?.has("forwarded") ? "" : fields.joined(Kind.FORWARDED);
+  const saidProtocol = isTrusted ? firstOf(fields.joined(Kind.X_FORWARDED_PROTO)) : "";
+  const saidHost = isTrusted ? firstOf(fields.joined(Kind.X_FORWARDED_HOST)) : "";
+  if (policy.hasXForwarded) {
+    const clientsHost = saidHost === "" ? host : saidHost;
+    const list = forwardedFor === "" ? parseForwardedFor(forwarded) : forwardedFor;
+    lines +=
+      `X-Forwarded-For: ${forwardedFor === "" ? address : `${forwardedFor}, ${address}`}\r\n` +
+      `X-Forwarded-Proto: ${saidProtocol === "" ? protocol : saidProtocol}\r\n` +
+      (clientsHost ? `X-Forwarded-Host: ${clientsHost}\r\n` : "") +
+      `X-Real-IP: ${clientAddress(address, list, policy.isTrusted)}\r\n`;
   }
-  return wanted.size === 0 ? null : wanted;
+  if (policy.hasForwarded) {
+    const element = forwardedElement({ address, host, protocol, by: policy.ownName });
+    lines += `Forwarded: ${forwarded === "" ? element : `${forwarded}, ${element}`}\r\n`;
+  }
+  return lines;
 }
 
-function without(fields: string[], named: ReadonlySet<string>): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i + 1 < fields.length; i += 2) {
-    const name = fields[i] as string;
-    if (!named.has(name.toLowerCase())) kept.push(name, fields[i + 1] as string);
+function firstOf(list: string): string {
+  const comma = list.indexOf(",");
+  return comma === -1 ? list : list.slice(0, comma).trimEnd();
+}
+
+/**
+ * What the client wants to change to. Only without a body: one reader would take its bytes for those of the new
+ * protocol. h2c would carry requests past everything that is decided here (RFC 9113 §3.1 has removed it).
+ */
+function wantedUpgrade({
+  connection,
+  fields,
+  minorVersion,
+  isChunked,
+  contentLength,
+}: RequestHead): string | null {
+  if (!connection.isUpgrade || minorVersion === 0 || isChunked || contentLength > 0) return null;
+  const wanted = fields
+    .joined(Kind.UPGRADE)
+    .split(",")
+    .map((protocol) => protocol.trim())
+    .filter((protocol) => protocol !== "" && !/^h2c?$/i.test(protocol));
+  return wanted.length === 0 ? null : wanted.join(", ");
+}
+
+/** RFC 9110 §10.1.4: for this hop, so it is said anew. */
+function takesTrailers({ fields }: RequestHead): boolean {
+  return fields.has(Kind.TE) && /(?:^|,)\s*trailers\s*(?:,|$)/i.test(fields.joined(Kind.TE));
+}
+
+// ── answers ───────────────────────────────────────────────────────────────────────────────────────
+
+/** Status line and end-to-end lines of a final answer, for the client. @param isChunked how it goes on. */
+export function answerLines(head: AnswerHead, isChunked: boolean, policy: HeaderPolicy): string {
+  let lines = statusLine(head) + travellingAnswerLines(head, isChunked);
+  // RFC 9110 §15.5.22: what it asks the client to upgrade to, for this hop too.
+  if (head.status === 426 && head.fields.has(Kind.UPGRADE)) lines += upgradeOf(head);
+  if (head.status === 205) lines += "Content-Length: 0\r\n";
+  if (!head.fields.has(Kind.DATE)) lines += `Date: ${httpDate()}\r\n`; // RFC 9110 §6.6.1
+  return lines + viaLine(head, policy);
+}
+
+/** The same for a 1xx. */
+export function interimLines(head: AnswerHead, policy: HeaderPolicy): string {
+  return statusLine(head) + travellingAnswerLines(head, false) + viaLine(head, policy);
+}
+
+/** The same for the 101 that ends HTTP on a connection. */
+export function upgradeLines(head: AnswerHead, policy: HeaderPolicy): string {
+  return interimLines(head, policy) + upgradeOf(head);
+}
+
+function upgradeOf({ fields }: AnswerHead): string {
+  return `Connection: Upgrade\r\nUpgrade: ${fields.joined(Kind.UPGRADE)}\r\n`;
+}
+
+function statusLine({ status, reason }: AnswerHead): string {
+  return `HTTP/1.1 ${status} ${reason}\r\n`;
+}
+
+function viaLine({ minorVersion }: AnswerHead, { via }: HeaderPolicy): string {
+  return via === null ? "" : `Via: ${viaEntry(minorVersion, via)}\r\n`;
+}
+
+function travellingAnswerLines(
+  { fields, status, framing, connection }: AnswerHead,
+  isChunked: boolean,
+): string {
+  const { named } = connection;
+  // It says how long a body is that follows, or that HEAD and 304 left out (RFC 9110 §8.6); nothing else.
+  const keepsLength = framing === "length" || (framing === "none" && status >= 200 && status !== 204);
+  const isCoded = fields.has(Kind.TRANSFER_ENCODING);
+  let lines = "";
+  let from = fields.lineStart(0);
+  for (let i = 0; i < fields.count; i++) {
+    const kind = fields.kind(i);
+    const isLoose = fields.isLoose(i);
+    if (kind === Kind.OTHER && named === null && !isLoose) continue;
+    let isKept = true;
+    switch (kind) {
+      case Kind.CONTENT_LENGTH:
+        isKept = keepsLength && !isCoded && status !== 205;
+        break;
+      case Kind.TRAILER:
+        isKept = isChunked;
+        break;
+      case Kind.CONNECTION:
+      case Kind.TRANSFER_ENCODING:
+      case Kind.UPGRADE:
+      case Kind.TE:
+      case Kind.KEEP_ALIVE:
+      case Kind.HOP_BY_HOP:
+        isKept = false;
+        break;
+      default:
+        isKept = !named?.has(fields.name(i).toLowerCase());
+    }
+    if (isKept && !isLoose) continue;
+    lines += fields.text.slice(from, fields.lineStart(i));
+    if (isKept) lines += `${fields.name(i)}: ${fields.value(i)}\r\n`;
+    from = fields.lineStart(i + 1);
   }
-  return kept;
+  return lines + fields.text.slice(from, fields.lineStart(fields.count));
+}
+
+/** Whether the answer is one that may stay silent between two pieces. */
+export function isStreamType({ fields }: AnswerHead, { streamTypes }: HeaderPolicy): boolean {
+  if (streamTypes.length === 0 || !fields.has(Kind.CONTENT_TYPE)) return false;
+  const value = fields.joined(Kind.CONTENT_TYPE);
+  const end = value.search(/[;,\s]/);
+  const type = (end === -1 ? value : value.slice(0, end)).toLowerCase();
+  return streamTypes.some((each) =>
+    each.endsWith("/*") ? type.startsWith(each.slice(0, -1)) : each === type,
+  );
+}
+
+let dateText = "";
+let dateSecond = 0;
+
+/** The time as `Date` writes it, made once a second. */
+export function httpDate(): string {
+  const now = Date.now();
+  const second = Math.floor(now / 1_000);
+  if (second !== dateSecond) {
+    dateSecond = second;
+    dateText = new Date(now).toUTCString();
+  }
+  return dateText;
 }

@@ -3,11 +3,19 @@
  *
  * Decides only which paths are ours; who may do what is the primary's to say (access.ts).
  */
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { type AdminAnswer, type AdminCall, TRAFFIC_PORT_PATHS } from "../../core/admin-call.ts";
+import {
+  ADMIN_BODY_LIMIT_BYTES,
+  ADMIN_BODY_TIMEOUT_MS,
+  type AdminAnswer,
+  type AdminCall,
+  TRAFFIC_PORT_PATHS,
+} from "../../core/admin-call.ts";
 import { ProxyError } from "../../core/errors.ts";
-import { readAdminCall, writeAdminAnswer } from "../../http/admin-exchange.ts";
+import { answerFields, bodyText, pickHeaders, tooLarge, tooSlow } from "../../http/admin-exchange.ts";
 import { problemAnswer, problemFromError } from "../../http/problem.ts";
+import type { RequestHead } from "../../wire/request-head.ts";
+import type { ClientEvents } from "../forward/client-stream.ts";
+import type { ClientConnection } from "./client-connection.ts";
 
 /** Asks the primary; null when it does not answer. */
 export type AskPrimary = (call: AdminCall) => Promise<AdminAnswer | null>;
@@ -15,7 +23,7 @@ export type AskPrimary = (call: AdminCall) => Promise<AdminAnswer | null>;
 export interface AdminRelay {
   /** A look-alike (`/switch/`, `//switch`, `/%73witch`) is the backends'. */
   isOurs(target: string): boolean;
-  relay(target: string, request: IncomingMessage, response: ServerResponse): void;
+  relay(target: string, head: RequestHead, client: ClientConnection): void;
 }
 
 export function createAdminRelay(isOn: boolean, ask: AskPrimary): AdminRelay {
@@ -25,25 +33,107 @@ export function createAdminRelay(isOn: boolean, ask: AskPrimary): AdminRelay {
       const end = target.indexOf("?");
       return TRAFFIC_PORT_PATHS.has(end === -1 ? target : target.slice(0, end));
     },
-    relay: (target, request, response) => void relay(target, request, response, ask),
+    relay: (target, head, client) => new RelayedCall(target, head, client, ask).start(),
   };
 }
 
-async function relay(
-  target: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-  ask: AskPrimary,
-): Promise<void> {
-  try {
-    const call = await readAdminCall(request, "traffic");
-    const answer = await ask({ ...call, target });
-    writeAdminAnswer(request, response, answer ?? problemAnswer("NOT_READY", "the primary does not answer"));
-  } catch (error) {
-    const answer =
-      error instanceof ProxyError
-        ? problemFromError(error)
-        : problemAnswer("ADMIN_INTERNAL_ERROR", "internal error");
-    writeAdminAnswer(request, response, answer);
+/** One call: its body is gathered, the primary asked, its answer written. */
+class RelayedCall implements ClientEvents {
+  readonly #target: string;
+  readonly #client: ClientConnection;
+  readonly #ask: AskPrimary;
+  readonly #method: string;
+  readonly #list: readonly string[];
+  readonly #hasBody: boolean;
+  readonly #isTooLarge: boolean;
+  readonly #pieces: Buffer[] = [];
+  #bytes = 0;
+  #timer: NodeJS.Timeout | undefined;
+  /** The body is in, or no longer wanted. */
+  #isSettled = false;
+  #isAnswered = false;
+
+  constructor(target: string, head: RequestHead, client: ClientConnection, ask: AskPrimary) {
+    this.#target = target;
+    this.#client = client;
+    this.#ask = ask;
+    this.#method = head.method;
+    this.#list = head.fields.toList();
+    this.#hasBody = head.isChunked || head.contentLength > 0;
+    this.#isTooLarge = head.contentLength > ADMIN_BODY_LIMIT_BYTES;
+  }
+
+  start(): void {
+    this.#client.run(this);
+    if (this.#isTooLarge) return this.#refuse(tooLarge());
+    if (!this.#hasBody) return this.onBodyEnd();
+    this.#timer = setTimeout(() => this.#refuse(tooSlow(ADMIN_BODY_TIMEOUT_MS)), ADMIN_BODY_TIMEOUT_MS);
+    this.#client.writeContinue();
+    this.#client.resumeBody();
+  }
+
+  onBodyPiece(piece: Buffer): void {
+    if (this.#isSettled) return;
+    this.#bytes += piece.length;
+    if (this.#bytes > ADMIN_BODY_LIMIT_BYTES) this.#refuse(tooLarge());
+    else this.#pieces.push(piece);
+  }
+
+  onBodyReadDone(): void {}
+
+  onBodyEnd(): void {
+    if (this.#isSettled) return;
+    this.#settle();
+    void this.#relay();
+  }
+
+  onBodyFault(_: string, message: string): void {
+    this.#refuse(new ProxyError("MALFORMED_CALL", message));
+  }
+
+  onClientDrained(): void {
+    if (!this.#isAnswered || !this.#client.isFlushed()) return;
+    clearTimeout(this.#timer);
+    this.#client.finish();
+  }
+
+  onClientGone(): void {
+    this.#settle();
+    this.#isAnswered = true;
+  }
+
+  async #relay(): Promise<void> {
+    try {
+      const headers = pickHeaders(this.#list);
+      const body = bodyText(Buffer.concat(this.#pieces));
+      const remoteAddress = this.#client.side.address;
+      const call = { method: this.#method, target: this.#target, headers, body, remoteAddress };
+      const answer = await this.#ask({ ...call, listener: "traffic" });
+      this.#answer(answer ?? problemAnswer("NOT_READY", "the primary does not answer"), false);
+    } catch (error) {
+      if (error instanceof ProxyError) this.#answer(problemFromError(error), false);
+      else this.#answer(problemAnswer("ADMIN_INTERNAL_ERROR", "internal error"), false);
+    }
+  }
+
+  #refuse(error: ProxyError): void {
+    if (this.#isSettled) return;
+    this.#settle();
+    this.#answer(problemFromError(error), true);
+  }
+
+  #settle(): void {
+    this.#isSettled = true;
+    clearTimeout(this.#timer);
+  }
+
+  #answer(answer: AdminAnswer, mustClose: boolean): void {
+    if (this.#isAnswered) return;
+    this.#isAnswered = true;
+    this.#client.answer(answer.status, Object.entries(answerFields(answer)).flat(), answer.body, mustClose);
+    this.#client.flush();
+    // It must not hold its connection by not reading either.
+    this.#timer = setTimeout(() => this.#client.close(), ADMIN_BODY_TIMEOUT_MS);
+    this.onClientDrained();
   }
 }

@@ -1,115 +1,132 @@
 /**
- * HTTP listener: the node:http server of the traffic port with its limits, and what it answers when a
- * request cannot even be parsed.
+ * HTTP listener: takes in the connections of the traffic port, within their limits, and looks at all of them a few
+ * times a second for those that are too slow.
  */
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from "node:http";
-import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
-import type { Config } from "../../config/schema.ts";
-import type { ForwardErrorCode } from "../../core/errors.ts";
-import { type Share, shareOf } from "../forward/agent.ts";
-import { writeRawError } from "../forward/error-reply.ts";
+import { createServer, type Server, type Socket } from "node:net";
+import type { ConnectionLimit } from "../../core/connection-count.ts";
+import { Roster } from "../../core/roster.ts";
+import { errorFields, errorText } from "../forward/error-reply.ts";
+import { ClientConnection, type ConnectionContext } from "./client-connection.ts";
+import { addressOf, clientSide } from "./client-side.ts";
 
-export interface ListenerEvents {
-  onRequest: RequestListener;
-  /** Whether a request that asks for an upgrade gets one; otherwise it is a request like any other. */
-  isUpgrade(request: IncomingMessage): boolean;
-  onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  onMalformed(code: ForwardErrorCode, message: string): void;
+export interface ListenerOptions {
+  readonly context: ConnectionContext;
+  readonly gate: ConnectionGate;
+  isTrusted(address: string): boolean;
+  onRefusedConnection(limit: ConnectionLimit): void;
 }
 
-/** Node looks for connections that are too slow this often: a limit is kept to a quarter of it. */
-const SHORTEST_CHECK_MS = 50;
-const LONGEST_CHECK_MS = 1_000;
+/** `uncounted`: nobody answered in time. It stays, and is not to leave. */
+export type Verdict = ConnectionLimit | "uncounted" | null;
 
-export interface HttpListener {
+/** Who counts the connections and says which are too many. */
+export interface ConnectionGate {
+  /** @returns the limit that is in the way; null: it is counted until it leaves. A promise never rejects. */
+  enter(address: string): Verdict | Promise<Verdict>;
+  leave(address: string): void;
+}
+
+/** A peer that vanished without a word is found by the kernel after about this and its own probes. */
+const PROBE_IDLE_AFTER_MS = 60_000;
+/** A refused connection stays until its client has read why, but only so many, and so long. */
+const MAX_REFUSED = 1_000;
+const REFUSED_MS = 1_000;
+
+export class HttpListener {
   readonly server: Server;
-  /** Every open connection, upgraded ones included. */
-  readonly connections: ReadonlySet<Socket>;
-}
+  readonly #options: ListenerOptions;
+  readonly #clients = new Roster<ClientConnection>();
+  readonly #sockets = new Set<Socket>();
+  #refused = 0;
 
-export function createHttpListener(config: Config, share: Share, events: ListenerEvents): HttpListener {
-  const { server: limits } = config;
-  const server = createServer({
-    maxHeaderSize: limits.maxHeaderBytes,
-    headersTimeout: limits.headerTimeoutMs,
-    requestTimeout: 0, // an upload may take as long as it goes on: see exchange.ts
-    keepAliveTimeout: limits.keepAliveTimeoutMs,
-    connectionsCheckingInterval: Math.max(
-      SHORTEST_CHECK_MS,
-      Math.min(LONGEST_CHECK_MS, Math.floor(limits.headerTimeoutMs / 4)),
-    ),
-    requireHostHeader: false, // headers.ts refuses, with a reason
-    noDelay: true,
-    optimizeEmptyRequests: true, // no stream events for a request without a body: 1 µs less
-    shouldUpgradeCallback: (request: IncomingMessage) => events.isUpgrade(request),
-  });
-  server.maxHeadersCount = 0; // Node would cut the list short; admit.ts refuses instead
-  server.maxConnections = shareOf(limits.maxConnections, share);
-  server.timeout = 0;
-  const connections = new Set<Socket>();
-  server.on("connection", (socket: Socket) => {
-    connections.add(socket);
-    socket.once("close", () => connections.delete(socket));
-  });
-  server.on("request", events.onRequest);
-  server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    events.onUpgrade(request, socket, head);
-  });
-  server.on("connect", (_: IncomingMessage, socket: Duplex) => {
-    socket.on("error", () => {});
-    refuse(socket, "MALFORMED_REQUEST", "CONNECT is not served here");
-  });
-  const refused = new WeakSet<Socket>();
-  server.on("clientError", (error: Error & { code?: string; rawPacket?: Buffer }, socket: ServerSocket) => {
-    if (refused.has(socket)) return; // what still comes behind the error is thrown away
-    refused.add(socket);
-    const { code, message } = nameParseError(error);
-    refuseInTurn(socket, code, message);
-  });
-
-  /** The answers to the requests before it go first: a client takes what comes for the oldest one's. */
-  function refuseInTurn(socket: ServerSocket, code: ForwardErrorCode, message: string): void {
-    const answer = socket._httpMessage ?? null;
-    if (!socket.writable) socket.destroy();
-    else if (answer?.req.complete) answer.once("close", () => refuseInTurn(socket, code, message));
-    else if (answer?.headersSent)
-      socket.destroy(); // the fault is in its body, and it was answered before that
-    else refuse(socket, code, message);
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    // Half-open: how a client's end is taken is for its connection to say.
+    this.server = createServer({
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: PROBE_IDLE_AFTER_MS,
+    });
+    this.server.on("connection", (socket: Socket) => this.#accept(socket));
   }
 
-  function refuse(socket: Duplex, code: ForwardErrorCode, message: string): void {
-    events.onMalformed(code, message);
-    writeRawError(socket, code, message);
-    setTimeout(() => socket.destroy(), CLOSE_AFTER_MS).unref(); // a client that never closes its side
+  /** Open connections, upgraded ones included. */
+  get connections(): number {
+    return this.#sockets.size;
   }
-  return { server, connections };
+
+  #accept(socket: Socket): void {
+    const address = addressOf(socket);
+    const verdict = this.#options.gate.enter(address);
+    if (verdict === null || typeof verdict === "string") return this.#admit(socket, address, verdict);
+    socket.on("error", ignore); // until somebody looks after it
+    void verdict.then((limit) => {
+      socket.off("error", ignore);
+      this.#admit(socket, address, limit);
+    });
+  }
+
+  #admit(socket: Socket, address: string, verdict: Verdict): void {
+    if (verdict !== null && verdict !== "uncounted") return this.#refuse(socket, verdict);
+    const leave = (): void => {
+      if (verdict === null) this.#options.gate.leave(address);
+    };
+    if (socket.destroyed) return leave(); // it has left meanwhile
+    const side = clientSide(address, this.#options.isTrusted(address));
+    const client = new ClientConnection(socket, side, this.#options.context);
+    this.#clients.add(client);
+    this.#sockets.add(socket);
+    socket.once("close", () => {
+      leave();
+      this.#clients.delete(client);
+      this.#sockets.delete(socket);
+    });
+  }
+
+  /** The newest goes: those that are served are left alone. */
+  #refuse(socket: Socket, limit: ConnectionLimit): void {
+    this.#options.onRefusedConnection(limit);
+    socket.on("error", ignore);
+    if (socket.destroyed) return; // it has left meanwhile
+    if (this.#refused >= MAX_REFUSED) return void socket.destroy();
+    this.#refused++;
+    const timer = setTimeout(() => socket.destroy(), REFUSED_MS);
+    socket.once("close", () => {
+      clearTimeout(timer);
+      this.#refused--;
+    });
+    const body = errorText("TOO_MANY_CONNECTIONS", `server.${limit} is reached`);
+    const fields = [
+      ...errorFields("TOO_MANY_CONNECTIONS"),
+      "Content-Length",
+      String(Buffer.byteLength(body)),
+    ];
+    let head = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n";
+    for (let i = 0; i + 1 < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
+    socket.end(`${head}\r\n${body}`);
+    socket.once("end", () => socket.destroySoon());
+    socket.resume(); // what it asks for is thrown away: a reset would take the answer with it
+  }
+
+  checkTimeLimits(nowMs: number): void {
+    this.#clients.each((client) => client.checkTimeLimits(nowMs));
+  }
+
+  closeIdle(): void {
+    this.#clients.each((client) => client.closeIfIdle());
+  }
+
+  /** Those on which nothing has ever come. */
+  closeSilent(): void {
+    this.#clients.each((client) => {
+      if (client.isSilent) client.close();
+    });
+  }
+
+  closeAll(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
 }
 
-const CLOSE_AFTER_MS = 1_000;
-
-function nameParseError(error: Error & { code?: string; rawPacket?: Buffer }): {
-  code: ForwardErrorCode;
-  message: string;
-} {
-  switch (error.code) {
-    case "HPE_HEADER_OVERFLOW":
-      // No end of line yet: it was the target that did not end.
-      return error.rawPacket !== undefined && !error.rawPacket.includes("\n")
-        ? { code: "TARGET_TOO_LONG", message: "the request target is too long" }
-        : { code: "HEADERS_TOO_LARGE", message: "the request head is too large" };
-    case "ERR_HTTP_REQUEST_TIMEOUT":
-      return { code: "REQUEST_TIMEOUT", message: "the request head did not arrive in time" };
-    default:
-      return { code: "MALFORMED_REQUEST", message: "the request is not valid HTTP" };
-  }
-}
-
-/** node:http keeps the answer that a connection is busy with on its socket. */
-type ServerSocket = Socket & { _httpMessage?: ServerResponse | null };
+function ignore(): void {}

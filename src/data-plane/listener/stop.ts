@@ -1,7 +1,7 @@
 /**
  * Stop: a worker's end. No new connection, what runs may finish, the rest is cut at the limit.
  */
-import type { Server } from "node:http";
+import type { Server } from "node:net";
 import type { Backend } from "../backend/backend.ts";
 import type { Drains } from "./drain.ts";
 import type { HttpListener } from "./http-listener.ts";
@@ -27,13 +27,8 @@ export interface StopOptions {
 
 /** Settles in any case, at most `graceMs` and a margin later. */
 export function stopListener(options: StopOptions): Promise<"drained" | "cut"> {
-  const {
-    listener: { server, connections },
-    backends,
-    drains,
-    graceMs,
-    websocketWindowMs,
-  } = options;
+  const { listener, backends, drains, graceMs, websocketWindowMs } = options;
+  const { server } = listener;
   return new Promise((resolve) => {
     let outcome: "drained" | "cut" = "drained";
     const begin = (): void => {
@@ -42,18 +37,15 @@ export function stopListener(options: StopOptions): Promise<"drained" | "cut"> {
         resolve(outcome);
       });
       const limits = { deadlineMs: graceMs, websocketWindowMs: Math.min(websocketWindowMs, graceMs) };
-      // node:http does not take a connection for idle that has not sent anything yet.
-      setTimeout(() => {
-        for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
-      }, FIRST_BYTES_MS);
+      setTimeout(() => listener.closeSilent(), FIRST_BYTES_MS);
       for (const backend of backends) drains.start(backend, limits);
     };
     // Answers that were begun before the end had been announced leave their connection open.
-    const closer = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
+    const closer = setInterval(() => listener.closeIdle(), CLOSE_IDLE_EVERY_MS);
     const cut = (): void => {
       outcome = "cut";
       setTimeout(() => {
-        server.closeAllConnections();
+        listener.closeAll();
         resolve(outcome);
       }, CUT_MARGIN_MS);
     };

@@ -4,13 +4,9 @@
  * Plain numbers in typed arrays, one set per version, read out when the primary asks: nothing is made per
  * request. Duration counts from the parsed head to the last byte handed to the client's socket.
  */
+import type { ConnectionLimit } from "../../core/connection-count.ts";
 import { type ForwardErrorCode, isRefusal } from "../../core/errors.ts";
-import {
-  type ConnectionLimit,
-  DURATION_BUCKETS_SECONDS,
-  METHOD_LABELS,
-  type WorkerStats,
-} from "../../telemetry/worker-stats.ts";
+import { DURATION_BUCKETS_SECONDS, METHOD_LABELS, type WorkerStats } from "../../telemetry/worker-stats.ts";
 import type { Backend } from "../backend/backend.ts";
 
 const LOWEST_CODE = 100;

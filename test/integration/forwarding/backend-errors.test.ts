@@ -209,10 +209,24 @@ for (const [framing, rest] of [
 }
 
 test("an answer whose body is broken HTTP is broken off for the client too", limit, async (t) => {
+  behave = (socket) => {
+    socket.write(`HTTP/1.1 200 OK\r\n${CHUNKED}`);
+    client.readUntil("hello").then(
+      () => socket.write("zz\r\nnonsense\r\n"),
+      () => socket.destroy(),
+    );
+  };
+  const client: RawClient = await openRaw(proxy.port, { t });
+  client.send(GET);
+  await client.waitClosed();
+  assert.doesNotMatch(client.unread.toString("latin1"), /\r\n0\r\n\r\n$/, "no last chunk");
+});
+
+test("an answer that is broken HTTP before anything of it has left is 502", limit, async (t) => {
   behave = (socket) => void socket.write(`HTTP/1.1 200 OK\r\n${CHUNKED}zz\r\nnonsense\r\n`);
   const client = await openRaw(proxy.port, { t });
-  const answer = await client.send(GET).readResponse({ allowBroken: true });
-  assert.equal(answer.isComplete, false);
+  assertProblem(await client.send(GET).readResponse(), 502, "BACKEND_INVALID_ANSWER", "http_protocol_error");
+  await assertStillServes(client);
 });
 
 test(

@@ -165,6 +165,13 @@ test("an idle connection is closed after keep_alive_timeout", limit, async (t) =
   assert.equal(await client.waitClosed(), "end");
 });
 
+test("an empty line behind a request is not the start of the next one", limit, async (t) => {
+  const client = await openRaw(proxy.port, { t });
+  assert.equal((await client.send(`${GET}\r\n`).readResponse()).text, "ok");
+  await client.waitClosed(); // by keep_alive_timeout, not by header_timeout with a 408
+  assert.equal(client.unread.length, 0, client.unread.toString("latin1"));
+});
+
 test(
   "with every connection busy a request waits; past the queue's bound it is 503 at once; past queue_timeout too",
   limit,
@@ -230,7 +237,7 @@ test("past max_in_flight a request is 503, and the admin paths still answer", li
   assert.equal((await late.send(GET).readResponse()).text, "ok");
 });
 
-test("connections past max_connections are closed, and the others go on", limit, async (t) => {
+test("connections past max_connections are 503 and closed, and the others go on", limit, async (t) => {
   const own = await startProxy(t, {
     v1: backend.url,
     v2: backend.url,
@@ -242,8 +249,8 @@ test("connections past max_connections are closed, and the others go on", limit,
   assert.equal((await second.send(GET).readResponse()).text, "ok");
   const third = await openRaw(own.port, { t });
   third.send(GET);
+  assertRefused(await third.readResponse(), 503, "TOO_MANY_CONNECTIONS");
   await third.waitClosed();
-  assert.equal(third.bytesReceived, 0);
   first.destroy();
   await waitUntil("there is room again", async () => {
     const next = await openRaw(own.port);
@@ -255,3 +262,50 @@ test("connections past max_connections are closed, and the others go on", limit,
     return answer?.text === "ok";
   });
 });
+
+for (const [key, limit_] of [
+  ["max_connections", 5],
+  ["max_connections_per_client", 5],
+] as const) {
+  test(
+    `${key} is kept exactly over all workers, whichever of them a connection came to`,
+    limit,
+    async (t) => {
+      const own = await startProxy(t, {
+        v1: backend.url,
+        v2: backend.url,
+        workers: 2,
+        config: { server: { [key]: limit_ } },
+      });
+      const isRefused = async (): Promise<boolean> => {
+        const client = await openRaw(own.port);
+        const answer = await client.send(GET).readResponse();
+        client.destroy();
+        if (answer.status === 503) assertRefused(answer, 503, "TOO_MANY_CONNECTIONS");
+        return answer.status === 503;
+      };
+      const clients = await Promise.all(Array.from({ length: limit_ }, () => openRaw(own.port, { t })));
+      for (const client of clients) assert.equal((await client.send(GET).readResponse()).text, "ok");
+      for (let i = 0; i < 4; i++) assert.equal(await isRefused(), true);
+      const { body } = await own.admin("GET", "/metrics");
+      assert.ok(body.includes(`client_connections_refused_total{reason="${key}"} 4\n`), "it is counted");
+      clients[0]?.destroy();
+      await waitUntil("there is room for one again", async () => !(await isRefused()));
+      // A worker that dies takes its connections with it; those of the other still count.
+      const [first = 0] = await own.workerPids();
+      process.kill(first, "SIGKILL");
+      await waitUntil("the worker is replaced", async () => {
+        const pids = await own.workerPids();
+        return pids.length === 2 && !pids.includes(first);
+      });
+      const left = clients.filter((client) => client.ending === undefined).length;
+      for (let i = left; i < limit_; i++) {
+        await waitUntil("one more is served", async () => {
+          const client = await openRaw(own.port, { t });
+          return (await client.send(GET).readResponse()).status === 200; // and stays
+        });
+      }
+      assert.equal(await isRefused(), true);
+    },
+  );
+}

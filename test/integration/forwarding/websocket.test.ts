@@ -99,18 +99,25 @@ test("the backend sees the handshake as the client sent it, and X-Forwarded-*", 
   );
   const [line, ...fields] = seen.trimEnd().split("\r\n");
   assert.equal(line, `GET ${target} HTTP/1.1`);
-  assert.deepEqual(fields.map((field) => field.toLowerCase()).sort(), [
-    "connection: upgrade",
-    "host: h:1",
-    "sec-websocket-key: dghlihnhbxbszsbub25jzq==",
-    "sec-websocket-version: 13",
-    "upgrade: websocket",
-    "x-dup: 1",
-    "x-dup: 2",
-    "x-forwarded-for: 127.0.0.1",
-    "x-forwarded-host: h:1",
-    "x-forwarded-proto: http",
-  ]);
+  assert.deepEqual(
+    fields
+      .map((field) => field.toLowerCase().replace(/;by=_traffic-switching-[0-9a-f]{8}$/, ";by=ours"))
+      .sort(),
+    [
+      "connection: upgrade",
+      'forwarded: for=127.0.0.1;host="h:1";proto=http;by=ours',
+      "host: h:1",
+      "sec-websocket-key: dghlihnhbxbszsbub25jzq==",
+      "sec-websocket-version: 13",
+      "upgrade: websocket",
+      "x-dup: 1",
+      "x-dup: 2",
+      "x-forwarded-for: 127.0.0.1",
+      "x-forwarded-host: h:1",
+      "x-forwarded-proto: http",
+      "x-real-ip: 127.0.0.1",
+    ],
+  );
   assert.ok(fields.includes("sec-websocket-KEY: dGhlIHNhbXBsZSBub25jZQ=="), "names keep their case");
 });
 
@@ -160,7 +167,8 @@ for (const ends of ["client", "backend"] as const) {
       const toBackend = await withLimit(opened.promise, 5_000, "the tunnel");
       if (ends === "client") client.end();
       else toBackend.end();
-      await waitUntil("the tunnel is gone", async () => (await upgraded(proxyToRaw, "v2")) === 0);
+      const isGone = async (): Promise<boolean> => (await upgraded(proxyToRaw, "v2")) === 0;
+      await waitUntil("the tunnel is gone", isGone, { limitMs: 15_000 });
     },
   );
 }
@@ -176,10 +184,14 @@ for (const [framing, answer] of [
   ],
 ] as const) {
   test(
-    `a backend's refusal (${framing}) is passed on with its body, and the connection ends`,
+    `a backend's refusal (${framing}) is passed on with its body, and the connection goes on`,
     limit,
     async (t) => {
-      onHandshake = (socket) => void socket.write(answer);
+      onHandshake = (socket) => {
+        socket.write(answer);
+        const last = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+        socket.once("data", () => socket.end(last));
+      };
       const client = await openRaw(proxyToRaw.port, { t });
       const refused = await client.send(`GET / HTTP/1.1\r\n${HANDSHAKE}\r\n`).readResponse();
       assert.deepEqual(
@@ -187,8 +199,7 @@ for (const [framing, answer] of [
         [403, "Go away", "reason", "1"],
       );
       assert.deepEqual(refused.headerAll("set-cookie"), ["a=1", "b=2"]);
-      assert.equal(refused.header("connection"), "close");
-      assert.equal(await client.waitClosed(), "end");
+      assert.equal((await client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").readResponse()).text, "ok");
       assert.equal(await upgraded(proxyToRaw, "v2"), 0);
     },
   );
@@ -208,7 +219,7 @@ test("a refusal that breaks off in the middle looks broken", limit, async (t) =>
 });
 
 test(
-  "a backend that is down, closes, talks nonsense or is silent gets a problem answer, and the connection ends",
+  "a backend that is down, closes, talks nonsense or is silent gets a problem answer",
   limit,
   async (t) => {
     const cases = [
@@ -235,7 +246,6 @@ test(
       assert.equal(answer.status, status, code);
       assert.equal(answer.header("content-type"), "application/problem+json");
       assert.equal(parseJsonObject(answer.text).code, code);
-      assert.equal(await client.waitClosed(), "end");
     }
   },
 );
@@ -302,7 +312,11 @@ for (const [who, how] of [
         socket.write("last words");
         if (how === "end") socket.end();
         else await client.readUntil("last words").then(() => socket.resetAndDestroy());
-        if (how === "end") await client.readUntil("last words");
+        if (how === "end") {
+          await client.readUntil("last words");
+          await client.waitClosed();
+          client.end(); // its own goodbye
+        }
       }
       await withLimit(closed, 1_500, "the backend's side to close");
       await client.waitClosed();

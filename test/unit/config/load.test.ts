@@ -25,7 +25,7 @@ function folder(t: TestContext, files: Record<string, string>): string {
 interface Given {
   env?: Environment;
   flags?: Flags;
-  viaId?: string;
+  ownId?: string;
 }
 
 function load(t: TestContext, text: string, options: Given = {}) {
@@ -56,14 +56,14 @@ test("a config can be sent to a worker and cannot be changed", (t) => {
   assert.ok(Object.isFrozen(config) && Object.isFrozen(config.switch.probe.expect[0]));
 });
 
-test("two daemons with one config have two names in Via", (t) => {
-  const names = [load(t, SHORT), load(t, SHORT)].map(({ server }) => server.via ?? "");
+test("two daemons with one config have two names of their own", (t) => {
+  const names = [load(t, SHORT), load(t, SHORT)].map(({ server }) => server.ownName);
   for (const name of names) assert.match(name, /^traffic-switching-[0-9a-f]{8}$/);
   assert.notEqual(names[0], names[1]);
 });
 
 test("the name in Via is the one of the file, and off is none", (t) => {
-  const viaOf = (text: string) => load(t, `${SHORT}${text}`, { viaId: "0123abcd" }).server.via;
+  const viaOf = (text: string) => load(t, `${SHORT}${text}`, { ownId: "0123abcd" }).server.via;
   assert.equal(viaOf("server: { via: auto }\n"), "traffic-switching-0123abcd");
   assert.equal(viaOf("server: { via: edge-1 }\n"), "edge-1");
   assert.equal(viaOf("server: { via: off }\n"), null);
@@ -292,6 +292,7 @@ state_dir: /tmp/state
       trustedProxies: ["::1"],
       forwardedHeaders: "x-forwarded",
       via: "edge:80",
+      ownName: config.server.ownName, // made at load
       shutdownGraceMs: 12,
     },
     backends: [

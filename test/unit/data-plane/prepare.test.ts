@@ -2,10 +2,14 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { ProbeConfig } from "../../../src/config/schema.ts";
 import { systemClock } from "../../../src/core/clock.ts";
-import { ConnectionPool } from "../../../src/data-plane/forward/connection-pool.ts";
+import { Backend } from "../../../src/data-plane/backend/backend.ts";
+import { ask } from "../../../src/data-plane/forward/ask.ts";
+import { ConnectionPool, type PoolLimits } from "../../../src/data-plane/forward/connection-pool.ts";
 import { prepare } from "../../../src/data-plane/prepare.ts";
+import type { Ask } from "../../../src/health/probe.ts";
 import { startBackend } from "../../support/backend.ts";
 import { onTestEnd } from "../../support/cleanup.ts";
+import { waitUntil } from "../../support/wait.ts";
 
 const limit = { timeout: 20_000 };
 const CONFIG: ProbeConfig = {
@@ -17,23 +21,29 @@ const CONFIG: ProbeConfig = {
   intervalMs: 10,
 };
 
+const LIMITS: PoolLimits = {
+  maxConnections: 2,
+  maxIdleConnections: 2,
+  maxQueue: 2,
+  connectTimeoutMs: 1_000,
+  tlsHandshakeTimeoutMs: 1_000,
+  keepAliveTimeoutMs: 60_000,
+  maxHeaderBytes: 16_384,
+  maxHeaderCount: 100,
+};
+
 /** A backend that answers with `statuses` in turn, and with the last of them for ever. */
 async function startTarget(t: TestContext, statuses: readonly number[]) {
   const backend = await startBackend(t, (_req, res) => {
     const at = Math.min(backend.requests.length - 1, statuses.length - 1);
     res.writeHead(statuses[at] ?? 200).end();
   });
-  const pool = new ConnectionPool(new URL(backend.url), {
-    maxConnections: 2,
-    maxIdleConnections: 2,
-    maxQueue: 2,
-    connectTimeoutMs: 1_000,
-    tlsHandshakeTimeoutMs: 1_000,
-    keepAliveTimeoutMs: 60_000,
-  });
+  const pool = new ConnectionPool(new URL(backend.url), LIMITS);
   onTestEnd(t, () => pool.destroy());
+  const target = new Backend("v2", backend.url, 1);
+  const way: Ask = (request, handler) => ask(pool, target, request, handler);
   const run = (waitMs: number, changes: Partial<ProbeConfig> = {}, signal = new AbortController().signal) =>
-    prepare(pool, backend.url, { ...CONFIG, ...changes }, waitMs, systemClock, signal);
+    prepare(way, { ...CONFIG, ...changes }, waitMs, systemClock, signal);
   return { backend, pool, run };
 }
 
@@ -101,4 +111,16 @@ test("a stop ends it at once, in a probe as well as between two", limit, async (
   const report = await waiting;
   assert.equal(report.passed, false);
   assert.equal(between.backend.requests.length, 1);
+  const silent = await startBackend(t, () => {});
+  const pool = new ConnectionPool(new URL(silent.url), LIMITS);
+  onTestEnd(t, () => pool.destroy());
+  const target = new Backend("v2", silent.url, 1);
+  const inside = new AbortController();
+  const config = { ...CONFIG, timeoutMs: 60_000 };
+  const way: Ask = (request, handler) => ask(pool, target, request, handler);
+  const probing = prepare(way, config, 60_000, systemClock, inside.signal);
+  await silent.requestsSeen(1);
+  inside.abort();
+  assert.equal((await probing).passed, false);
+  await waitUntil("its request has ended", () => silent.connections === 0);
 });

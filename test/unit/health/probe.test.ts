@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import type { RequestListener, ServerResponse } from "node:http";
 import { type TestContext, test } from "node:test";
-import { Agent } from "undici";
 import type { ProbeConfig } from "../../../src/config/schema.ts";
 import { systemClock } from "../../../src/core/clock.ts";
+import { Backend } from "../../../src/data-plane/backend/backend.ts";
+import { ask } from "../../../src/data-plane/forward/ask.ts";
 import { ConnectionPool } from "../../../src/data-plane/forward/connection-pool.ts";
-import { type ProbeReport, probe } from "../../../src/health/probe.ts";
+import { type Ask, type ProbeReport, probe } from "../../../src/health/probe.ts";
 import { startBackend, startRawBackend } from "../../support/backend.ts";
 import { onTestEnd } from "../../support/cleanup.ts";
 import { freePort } from "../../support/free-port.ts";
@@ -21,24 +22,21 @@ const CONFIG: ProbeConfig = {
   intervalMs: 10,
 };
 
-function startAgent(t: TestContext, maxConnections = 2): { agent: Agent; pools: ConnectionPool[] } {
-  const pools: ConnectionPool[] = [];
-  const agent = new Agent({
-    factory: (origin) => {
-      const pool = new ConnectionPool(new URL(origin), {
-        maxConnections,
-        maxIdleConnections: 2,
-        maxQueue: 2,
-        connectTimeoutMs: 1_000,
-        tlsHandshakeTimeoutMs: 1_000,
-        keepAliveTimeoutMs: 60_000,
-      });
-      onTestEnd(t, () => pool.destroy());
-      pools.push(pool);
-      return pool;
-    },
+/** The way of a worker: through the pool that carries the traffic. */
+function startWay(t: TestContext, origin: string, maxConnections = 2): { way: Ask; pool: ConnectionPool } {
+  const backend = new Backend("v1", origin, 0);
+  const pool = new ConnectionPool(new URL(origin), {
+    maxConnections,
+    maxIdleConnections: 2,
+    maxQueue: 2,
+    connectTimeoutMs: 1_000,
+    tlsHandshakeTimeoutMs: 1_000,
+    keepAliveTimeoutMs: 60_000,
+    maxHeaderBytes: 16_384,
+    maxHeaderCount: 100,
   });
-  return { agent, pools };
+  onTestEnd(t, () => pool.destroy());
+  return { way: (request, handler) => ask(pool, backend, request, handler), pool };
 }
 
 async function probeOf(
@@ -47,7 +45,7 @@ async function probeOf(
   changes: Partial<ProbeConfig> = {},
   signal = new AbortController().signal,
 ): Promise<ProbeReport> {
-  return await probe(startAgent(t).agent, origin, { ...CONFIG, ...changes }, systemClock, signal);
+  return await probe(startWay(t, origin).way, { ...CONFIG, ...changes }, systemClock, signal);
 }
 
 async function probeOfListener(
@@ -182,7 +180,7 @@ test(
     const report = await probeOf(t, `http://127.0.0.1:${port}`);
     assert.deepEqual(
       [report.ok, report.status, report.saw],
-      [false, null, `connect ECONNREFUSED 127.0.0.1:${port}`],
+      [false, null, `cannot connect to http://127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`],
     );
   },
 );
@@ -207,23 +205,147 @@ test(
 test("a probe that waits for a connection and is given up leaves the queue", limit, async (t) => {
   const held: ServerResponse[] = [];
   const backend = await startBackend(t, (_req, res) => void held.push(res));
-  const { agent, pools } = startAgent(t, 1);
+  const { way, pool } = startWay(t, backend.url, 1);
   const signal = new AbortController().signal;
-  const first = probe(agent, backend.url, { ...CONFIG, timeoutMs: 5_000 }, systemClock, signal);
+  const first = probe(way, { ...CONFIG, timeoutMs: 5_000 }, systemClock, signal);
   await backend.requestsSeen(1);
-  const second = await probe(agent, backend.url, { ...CONFIG, timeoutMs: 50 }, systemClock, signal);
+  const second = await probe(way, { ...CONFIG, timeoutMs: 50 }, systemClock, signal);
   assert.equal(second.saw, "no answer within 50 ms");
-  assert.equal(pools[0]?.load.queued, 0);
+  assert.equal(pool.load.queued, 0);
   held[0]?.end();
   assert.equal((await first).ok, true);
 });
 
 test("good probes leave their connection warm for the next", limit, async (t) => {
   const backend = await startBackend(t);
-  const { agent } = startAgent(t);
+  const { way } = startWay(t, backend.url);
   for (let i = 0; i < 3; i++) {
-    const report = await probe(agent, backend.url, CONFIG, systemClock, new AbortController().signal);
+    const report = await probe(way, CONFIG, systemClock, new AbortController().signal);
     assert.equal(report.ok, true);
   }
   assert.equal(backend.connectionsTotal, 1);
+});
+
+test(
+  "a probe names the backend as Host, and says what some methods must: that it has no body",
+  limit,
+  async (t) => {
+    const backend = await startBackend(t);
+    for (const method of ["GET", "HEAD", "OPTIONS", "POST", "PUT"]) {
+      assert.equal((await probeOf(t, backend.url, { method })).ok, true);
+    }
+    for (const { method, headers } of backend.requests) {
+      assert.equal(headers.host, new URL(backend.url).host);
+      assert.equal(headers["content-length"], /^P/.test(method) ? "0" : undefined, method);
+    }
+  },
+);
+
+for (const [what, framing] of [
+  ["a length", { "Content-Length": 2 * 1024 * 1024 }],
+  ["chunks", {}],
+] as const) {
+  test(`an endless page with ${what} is given up, and the pool's count stays right`, limit, async (t) => {
+    const page = Buffer.alloc(1024 * 1024 + 1);
+    const backend = await startBackend(t, (_req, res) => {
+      res.writeHead(200, framing);
+      // Whole at once, so that the end may come in the read that is too much.
+      res.end("Content-Length" in framing ? Buffer.concat([page, page.subarray(2)]) : page);
+    });
+    const { way, pool } = startWay(t, backend.url);
+    for (let i = 0; i < 3; i++) {
+      const report = await probe(
+        way,
+        { ...CONFIG, timeoutMs: 5_000 },
+        systemClock,
+        new AbortController().signal,
+      );
+      assert.match(report.saw, /^200, with a body of more than 1048576 bytes$/);
+      await waitUntil("its connection is closed", () => backend.connections === 0);
+      assert.deepEqual(pool.load, { active: 0, idle: 0, queued: 0 });
+    }
+  });
+}
+
+test(
+  "a connection that died while it was idle says nothing: the probe is sent again on a fresh one",
+  limit,
+  async (t) => {
+    let requests = 0;
+    // Answers the first request of a connection and breaks at the second, as if its idle time had just ended.
+    const backend = await startRawBackend(t, (socket) => {
+      let isFirst = true;
+      socket.on("data", () => {
+        requests++;
+        if (isFirst) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        else socket.destroy();
+        isFirst = false;
+      });
+    });
+    const { way } = startWay(t, backend.url);
+    for (let i = 0; i < 2; i++) {
+      assert.equal((await probe(way, CONFIG, systemClock, new AbortController().signal)).ok, true);
+    }
+    assert.deepEqual([requests, backend.connectionsTotal], [3, 2]);
+  },
+);
+
+test("a fresh connection that breaks is a bad probe, at the first time", limit, async (t) => {
+  let requests = 0;
+  const backend = await startRawBackend(t, (socket) => {
+    socket.on("data", () => {
+      requests++;
+      socket.destroy();
+    });
+  });
+  const report = await probeOf(t, backend.url);
+  assert.deepEqual([report.ok, report.status, requests], [false, null, 1]);
+  assert.match(report.saw, /closed the connection/);
+});
+
+for (const [what, bytes, status] of [
+  ["the head", "HTTP/1.1 20", null],
+  ["the body", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhalf", 200],
+] as const) {
+  test(
+    `a reused connection that breaks within ${what} is a bad probe: it was no idle one that died`,
+    limit,
+    async (t) => {
+      let requests = 0;
+      const backend = await startRawBackend(t, (socket) => {
+        socket.on("data", () => {
+          requests++;
+          if (requests === 1) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+          else socket.end(bytes);
+        });
+      });
+      const { way } = startWay(t, backend.url);
+      const signal = new AbortController().signal;
+      assert.equal((await probe(way, CONFIG, systemClock, signal)).ok, true);
+      const report = await probe(way, CONFIG, systemClock, signal);
+      assert.deepEqual([report.ok, report.status, requests], [false, status, 2]);
+    },
+  );
+}
+
+test("an upgrade that nobody asked for is no health page", limit, async (t) => {
+  const backend = await startRawBackend(t, (socket) => {
+    socket.once("data", () => socket.write("HTTP/1.1 101 x\r\nUpgrade: a\r\n\r\n"));
+  });
+  const report = await probeOf(t, backend.url);
+  assert.deepEqual([report.ok, report.status], [false, null]);
+  await waitUntil("it is closed", () => backend.connections === 0);
+});
+
+test("whatever fails within the asking itself is a bad probe, and is given up", limit, async () => {
+  let isGivenUp = false;
+  const way: Ask = (_, handler) => {
+    handler.onFailed("all connections are busy");
+    handler.onEnd(); // told too much: heard once
+    return () => {
+      isGivenUp = true;
+    };
+  };
+  const report = await probe(way, CONFIG, systemClock, new AbortController().signal);
+  assert.deepEqual([report.ok, report.saw, isGivenUp], [false, "all connections are busy", true]);
 });

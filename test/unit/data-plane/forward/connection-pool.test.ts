@@ -2,18 +2,19 @@ import assert from "node:assert/strict";
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { type TestContext, test } from "node:test";
-import { Agent, type Dispatcher } from "undici";
-import { ProxyError } from "../../../../src/core/errors.ts";
+import type { ProxyError } from "../../../../src/core/errors.ts";
+import type { BackendConnection } from "../../../../src/data-plane/forward/backend-connection.ts";
 import {
   ConnectionPool,
-  type PoolHandler,
   type PoolLimits,
+  type Waiter,
 } from "../../../../src/data-plane/forward/connection-pool.ts";
 import { startBackend, startRawBackend, type TestBackend } from "../../../support/backend.ts";
 import { onTestEnd } from "../../../support/cleanup.ts";
 import { freePort } from "../../../support/free-port.ts";
+import { SeenAnswer } from "../../../support/seen-answer.ts";
 import { startStuckBackend } from "../../../support/stuck-backend.ts";
-import { waitUntil, withLimit } from "../../../support/wait.ts";
+import { waitUntil } from "../../../support/wait.ts";
 
 const limit = { timeout: 20_000 };
 const LIMITS: PoolLimits = {
@@ -23,6 +24,8 @@ const LIMITS: PoolLimits = {
   connectTimeoutMs: 1_000,
   tlsHandshakeTimeoutMs: 1_000,
   keepAliveTimeoutMs: 60_000,
+  maxHeaderBytes: 16_384,
+  maxHeaderCount: 100,
 };
 
 function startPool(t: TestContext, url: string, limits: Partial<PoolLimits> = {}): ConnectionPool {
@@ -31,69 +34,58 @@ function startPool(t: TestContext, url: string, limits: Partial<PoolLimits> = {}
   return pool;
 }
 
-/** A request's way through the pool. */
-class Attempt implements PoolHandler {
-  needsFreshConnection = false;
-  cancel: (() => void) | undefined;
+/** A GET's way through the pool. */
+class Attempt extends SeenAnswer implements Waiter {
+  readonly needsFreshConnection: boolean;
+  readonly #path: string;
+  isQueued = false;
+  isConnecting = false;
   /** undefined: it has no connection yet. */
   isReused: boolean | undefined;
-  body = "";
-  controller: Dispatcher.DispatchController | undefined;
-  /** The status, or the error. Never rejects. */
-  readonly ended: Promise<number | Error>;
-  #end: (outcome: number | Error) => void = () => {};
-  #status = 0;
+  connection: BackendConnection | undefined;
 
-  constructor() {
-    this.ended = new Promise((resolve) => {
-      this.#end = resolve;
-    });
+  constructor(path = "/", needsFreshConnection = false) {
+    super();
+    this.#path = path;
+    this.needsFreshConnection = needsFreshConnection;
   }
-  onQueued(cancel: () => void): void {
-    this.cancel = cancel;
+
+  onQueued(): void {
+    this.isQueued = true;
   }
-  onConnectionAssigned(isReused: boolean): void {
+
+  onConnecting(): void {
+    this.isConnecting = true;
+  }
+
+  onConnected(connection: BackendConnection, isReused: boolean): void {
+    assert.equal(this.isReused, undefined, "given a connection twice");
+    this.connection = connection;
     this.isReused = isReused;
+    connection.start(this, "GET", `GET ${this.#path} HTTP/1.1\r\nHost: h\r\n\r\n`, false);
+    connection.endRequest(null);
   }
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.controller = controller;
+
+  onNoConnection({ code, message }: ProxyError): void {
+    this.message = message;
+    this.tell(`failed ${code}`);
   }
-  onResponseStart(_: Dispatcher.DispatchController, status: number): void {
-    this.#status = status;
-  }
-  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.body += chunk.toString();
-  }
-  onResponseEnd(): void {
-    this.#end(this.#status);
-  }
-  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    this.#end(error);
+
+  /** The status, or the code of what it failed with. */
+  async outcome(): Promise<number | string> {
+    const end = await this.over();
+    return end.startsWith("failed ") ? end.slice(7) : this.status;
   }
 }
 
-function send(
-  pool: ConnectionPool,
-  options: Partial<Dispatcher.DispatchOptions> = {},
-  isFresh = false,
-): Attempt {
-  const attempt = new Attempt();
-  attempt.needsFreshConnection = isFresh;
-  pool.dispatch({ path: "/", method: "GET", headers: [], ...options }, attempt);
+function send(pool: ConnectionPool, path = "/", isFresh = false): Attempt {
+  const attempt = new Attempt(path, isFresh);
+  pool.acquire(attempt);
   return attempt;
 }
 
-async function outcome(attempt: Attempt): Promise<number | Error> {
-  return await withLimit(attempt.ended, 5_000, "a request to end");
-}
-
-async function codeOf(attempt: Attempt): Promise<string> {
-  const ended = await outcome(attempt);
-  return ended instanceof ProxyError ? ended.code : `no ProxyError: ${String(ended)}`;
-}
-
 async function settled(pool: ConnectionPool): Promise<void> {
-  await waitUntil("the pool has noticed the ends", () => pool.load.active === 0);
+  await waitUntil("nothing runs", () => pool.load.active === 0);
 }
 
 /** A backend that answers `/held` only when it is told to, and the rest at once. */
@@ -105,35 +97,41 @@ async function startHolding(t: TestContext): Promise<{ backend: TestBackend; hel
   });
   return { backend, held };
 }
-const HELD = { path: "/held" };
+
+const urls = ({ requests }: TestBackend): string[] => requests.map(({ url }) => url);
 
 test("requests in turn share one connection, and are told that it is reused", limit, async (t) => {
   const backend = await startBackend(t);
   const pool = startPool(t, backend.url);
   for (let i = 0; i < 5; i++) {
     const attempt = send(pool);
-    assert.equal(attempt.isReused, i > 0);
-    assert.equal(await outcome(attempt), 200);
-    await settled(pool);
+    assert.equal(await attempt.outcome(), 200);
+    assert.deepEqual([attempt.isReused, attempt.isConnecting, attempt.isQueued], [i > 0, i === 0, false]);
+    assert.deepEqual(pool.load, { active: 0, idle: 1, queued: 0 });
   }
   assert.equal(backend.connectionsTotal, 1);
-  assert.deepEqual(pool.load, { active: 0, idle: 1, queued: 0 });
+});
+
+test("an idle connection is given at once, within the call", limit, async (t) => {
+  const backend = await startBackend(t);
+  const pool = startPool(t, backend.url);
+  await send(pool).outcome();
+  assert.equal(send(pool).isReused, true);
+  assert.deepEqual(pool.load, { active: 1, idle: 0, queued: 0 });
 });
 
 test("the connection that was used last is used next", limit, async (t) => {
   const { backend, held } = await startHolding(t);
   const pool = startPool(t, backend.url);
-  const both = [send(pool, HELD), send(pool, HELD)];
+  const both = [send(pool, "/held"), send(pool, "/held")];
   await waitUntil("both are there", () => held.length === 2);
   const ports = backend.requests.map(({ remotePort }) => remotePort);
-  for (const [i, res] of held.entries()) {
-    res.end();
-    await outcome(both[i] ?? new Attempt());
-    await waitUntil("it is idle", () => pool.load.idle === i + 1);
-  }
+  held[0]?.end();
+  await waitUntil("one is idle", () => pool.load.idle === 1);
+  held[1]?.end();
+  for (const attempt of both) assert.equal(await attempt.outcome(), 200);
   for (let i = 0; i < 3; i++) {
-    await outcome(send(pool));
-    await settled(pool);
+    assert.equal(await send(pool).outcome(), 200);
     assert.equal(backend.requests.at(-1)?.remotePort, ports[1]);
   }
 });
@@ -144,22 +142,19 @@ test(
   async (t) => {
     const { backend, held } = await startHolding(t);
     const pool = startPool(t, backend.url);
-    const busy = [send(pool, HELD), send(pool, HELD)];
-    const queued = [send(pool, { path: "/a" }), send(pool, { path: "/b" })];
+    const busy = [send(pool, "/held"), send(pool, "/held")];
+    const queued = [send(pool, "/a"), send(pool, "/b")];
     assert.deepEqual(pool.load, { active: 2, idle: 0, queued: 2 });
     const refused = send(pool);
-    assert.equal(await codeOf(refused), "POOL_EXHAUSTED");
-    assert.equal(refused.cancel, undefined);
+    assert.deepEqual(refused.told, ["failed POOL_EXHAUSTED"]);
+    assert.equal(refused.isQueued, false);
     await waitUntil("both are there", () => held.length === 2);
-    assert.ok(queued.every(({ cancel, isReused }) => cancel !== undefined && isReused === undefined));
+    assert.ok(queued.every(({ isQueued, isReused }) => isQueued && isReused === undefined));
     held[0]?.end();
-    for (const attempt of queued) assert.equal(await outcome(attempt), 200);
-    assert.deepEqual(
-      backend.requests.slice(2).map(({ url }) => url),
-      ["/a", "/b"],
-    );
+    for (const attempt of queued) assert.equal(await attempt.outcome(), 200);
+    assert.deepEqual(urls(backend).slice(2), ["/a", "/b"]);
     held[1]?.end();
-    for (const attempt of busy) await outcome(attempt);
+    for (const attempt of busy) await attempt.outcome();
     assert.equal(backend.connectionsTotal, 2);
   },
 );
@@ -167,48 +162,65 @@ test(
 test("without a queue a request is refused as soon as every connection is busy", limit, async (t) => {
   const { backend } = await startHolding(t);
   const pool = startPool(t, backend.url, { maxConnections: 1, maxQueue: 0 });
-  send(pool, HELD);
-  assert.equal(await codeOf(send(pool)), "POOL_EXHAUSTED");
+  send(pool, "/held");
+  assert.equal(await send(pool).outcome(), "POOL_EXHAUSTED");
 });
 
-test("a request that is taken out of the queue is never sent, and makes room", limit, async (t) => {
+test("a request that leaves the queue is never sent, and makes room", limit, async (t) => {
   const { backend, held } = await startHolding(t);
   const pool = startPool(t, backend.url, { maxConnections: 1, maxQueue: 1 });
-  const busy = send(pool, HELD);
-  const left = send(pool, { path: "/left" });
-  left.cancel?.();
-  left.cancel?.(); // twice is harmless
+  const busy = send(pool, "/held");
+  const left = send(pool, "/left");
+  pool.leave(left);
+  pool.leave(left); // twice is harmless
   assert.equal(pool.load.queued, 0);
-  const stayed = send(pool, { path: "/stayed" });
+  const stayed = send(pool, "/stayed");
   await waitUntil("the first is there", () => held.length === 1);
   held[0]?.end();
-  await outcome(busy);
-  assert.equal(await outcome(stayed), 200);
-  stayed.cancel?.(); // it has been sent: too late, and harmless
-  assert.deepEqual(
-    backend.requests.map(({ url }) => url),
-    ["/held", "/stayed"],
-  );
+  await busy.outcome();
+  assert.equal(await stayed.outcome(), 200);
+  pool.leave(stayed); // it has been sent: too late, and harmless
+  assert.deepEqual(urls(backend), ["/held", "/stayed"]);
+  assert.deepEqual(left.told, []);
 });
+
+test(
+  "a request that leaves while its connection is opened is never sent; the next one has it",
+  limit,
+  async (t) => {
+    const backend = await startBackend(t);
+    const pool = startPool(t, backend.url, { maxConnections: 1 });
+    const left = send(pool, "/left");
+    pool.leave(left);
+    const queued = send(pool, "/queued");
+    assert.equal(queued.isQueued, true);
+    assert.equal(await queued.outcome(), 200);
+    pool.leave(send(pool, "/left too", true));
+    await waitUntil("it is open", () => pool.load.idle === 1);
+    assert.equal(await send(pool, "/later").outcome(), 200);
+    assert.deepEqual(urls(backend), ["/queued", "/later"]);
+    assert.equal(backend.connectionsTotal, 2);
+    assert.deepEqual([left.told, left.isReused], [[], undefined]);
+  },
+);
 
 test("of the connections that fall idle no more than the bound are kept", limit, async (t) => {
   const { backend, held } = await startHolding(t);
   const pool = startPool(t, backend.url, { maxConnections: 4, maxIdleConnections: 1 });
-  const busy = Array.from({ length: 4 }, () => send(pool, HELD));
+  const busy = Array.from({ length: 4 }, () => send(pool, "/held"));
   await waitUntil("all are there", () => held.length === 4);
   for (const res of held) res.end();
-  for (const attempt of busy) await outcome(attempt);
-  await settled(pool);
-  assert.equal(pool.load.idle, 1);
+  for (const attempt of busy) await attempt.outcome();
   await waitUntil("the others are closed", () => backend.connections === 1);
+  assert.deepEqual(pool.load, { active: 0, idle: 1, queued: 0 });
 });
 
 test("with no idle connections allowed, each request has its own", limit, async (t) => {
   const backend = await startBackend(t);
   const pool = startPool(t, backend.url, { maxIdleConnections: 0 });
   for (let i = 0; i < 3; i++) {
-    assert.equal(await outcome(send(pool)), 200);
-    await settled(pool);
+    assert.equal(await send(pool).outcome(), 200);
+    assert.deepEqual(pool.load, { active: 0, idle: 0, queued: 0 });
   }
   assert.equal(backend.connectionsTotal, 3);
 });
@@ -218,9 +230,8 @@ test("an idle connection that the backend has closed is not handed out as reused
   const pool = startPool(t, backend.url);
   for (let i = 0; i < 3; i++) {
     const attempt = send(pool);
+    assert.equal(await attempt.outcome(), 200);
     assert.equal(attempt.isReused, false);
-    assert.equal(await outcome(attempt), 200);
-    await waitUntil("it is idle", () => pool.load.idle === 1);
     backend.closeConnections();
     await waitUntil("the pool knows", () => pool.load.idle === 0);
   }
@@ -230,10 +241,57 @@ test("an idle connection that the backend has closed is not handed out as reused
 test("an idle connection is closed after the keep-alive time", limit, async (t) => {
   const backend = await startBackend(t);
   const pool = startPool(t, backend.url, { keepAliveTimeoutMs: 200 });
-  await outcome(send(pool));
+  await send(pool).outcome();
   await waitUntil("the pool has none", () => pool.load.idle === 0 && pool.load.active === 0);
   await waitUntil("nor has the backend", () => backend.connections === 0);
 });
+
+test(
+  "a connection that has been idle too long is not handed out, even before it was looked at",
+  limit,
+  async (t) => {
+    const backend = await startBackend(t);
+    const pool = startPool(t, backend.url);
+    const first = send(pool);
+    await first.outcome();
+    assert.ok(first.connection);
+    first.connection.idleSinceMs -= LIMITS.keepAliveTimeoutMs - 5_000;
+    const second = send(pool);
+    assert.equal(await second.outcome(), 200);
+    assert.equal(second.isReused, true);
+    first.connection.idleSinceMs -= LIMITS.keepAliveTimeoutMs + 1;
+    const third = send(pool);
+    assert.equal(await third.outcome(), 200);
+    assert.equal(third.isReused, false);
+    assert.deepEqual(pool.load, { active: 0, idle: 1, queued: 0 });
+  },
+);
+
+test(
+  "a connection is given up before the backend does: what its Keep-Alive says counts",
+  limit,
+  async (t) => {
+    let hint = "timeout=60";
+    const backend = await startBackend(
+      t,
+      (_req, res) => void res.writeHead(200, { "Keep-Alive": hint }).end(),
+    );
+    const pool = startPool(t, backend.url, { keepAliveTimeoutMs: 300_000 });
+    const first = send(pool);
+    await first.outcome();
+    assert.ok(first.connection);
+    first.connection.idleSinceMs -= 58_000;
+    assert.equal(send(pool).isReused, true);
+    await settled(pool);
+    first.connection.idleSinceMs -= 59_001;
+    const second = send(pool);
+    assert.equal(await second.outcome(), 200);
+    assert.equal(second.isReused, false);
+    hint = "timeout=1"; // too short to be used again at all
+    await send(pool).outcome();
+    assert.deepEqual(pool.load, { active: 0, idle: 0, queued: 0 });
+  },
+);
 
 test(
   "a backend that closes after each answer is served with a new connection each time, within the limit",
@@ -251,7 +309,7 @@ test(
     });
     const pool = startPool(t, backend.url, { maxConnections: 1, maxQueue: 20 });
     const attempts = Array.from({ length: 10 }, () => send(pool));
-    for (const attempt of attempts) assert.equal(await outcome(attempt), 200);
+    for (const attempt of attempts) assert.equal(await attempt.outcome(), 200);
     assert.ok(attempts.every(({ isReused }) => isReused === false));
     assert.equal(backend.connectionsTotal, 10);
     assert.ok(most <= 2, `${most} were open at once`); // the old one's close may still be on its way
@@ -261,177 +319,174 @@ test(
 test("a request that needs a fresh connection gets one, although others are idle", limit, async (t) => {
   const backend = await startBackend(t);
   const pool = startPool(t, backend.url);
-  await outcome(send(pool));
-  await waitUntil("it is idle", () => pool.load.idle === 1);
-  const fresh = send(pool, {}, true);
+  await send(pool).outcome();
+  const fresh = send(pool, "/", true);
+  assert.equal(await fresh.outcome(), 200);
   assert.equal(fresh.isReused, false);
-  assert.equal(await outcome(fresh), 200);
   assert.equal(backend.connectionsTotal, 2);
-});
-
-test("at the limit an idle connection makes room for a fresh one", limit, async (t) => {
-  const backend = await startBackend(t);
-  const pool = startPool(t, backend.url, { maxConnections: 1 });
-  await outcome(send(pool));
-  await waitUntil("it is idle", () => pool.load.idle === 1);
-  const fresh = send(pool, {}, true);
-  assert.equal(fresh.isReused, false);
-  assert.equal(await outcome(fresh), 200);
-  await waitUntil("one is left", () => backend.connections === 1 && pool.load.idle === 1);
+  assert.equal(pool.load.idle, 2);
 });
 
 test(
-  "with every connection busy, one that needs a fresh connection waits like the others",
+  "at the limit the idle connection that was used least recently makes room for a fresh one",
+  limit,
+  async (t) => {
+    const { backend, held } = await startHolding(t);
+    const pool = startPool(t, backend.url);
+    const both = [send(pool, "/held"), send(pool, "/held")];
+    await waitUntil("both are there", () => held.length === 2);
+    const ports = backend.requests.map(({ remotePort }) => remotePort);
+    held[0]?.end();
+    await waitUntil("one is idle", () => pool.load.idle === 1);
+    held[1]?.end();
+    for (const attempt of both) await attempt.outcome();
+    const fresh = send(pool, "/", true);
+    assert.deepEqual(pool.load, { active: 1, idle: 1, queued: 0 });
+    assert.equal(await fresh.outcome(), 200);
+    assert.equal(fresh.isReused, false);
+    await waitUntil("two are left", () => backend.connections === 2);
+    const first = send(pool, "/held");
+    const second = send(pool, "/held");
+    assert.deepEqual([first.isReused, second.isReused], [true, true]);
+    await waitUntil("both are there", () => held.length === 4);
+    const used = backend.requests.slice(-2).map(({ remotePort }) => remotePort);
+    assert.deepEqual([used.includes(ports[0] ?? 0), used.includes(ports[1] ?? 0)], [false, true]);
+  },
+);
+
+test(
+  "with every connection busy, one that needs a fresh connection waits like the others, and gets it",
   limit,
   async (t) => {
     const { backend, held } = await startHolding(t);
     const pool = startPool(t, backend.url, { maxConnections: 1 });
-    send(pool, HELD);
-    const fresh = send(pool, {}, true);
-    assert.equal(pool.load.queued, 1);
+    send(pool, "/held");
+    const fresh = send(pool, "/fresh", true);
+    const behind = send(pool, "/behind");
+    assert.equal(pool.load.queued, 2);
     await waitUntil("the first is there", () => held.length === 1);
     held[0]?.end();
-    assert.equal(await outcome(fresh), 200);
+    assert.equal(await fresh.outcome(), 200);
+    assert.equal(await behind.outcome(), 200);
+    assert.deepEqual([fresh.isReused, behind.isReused], [false, true]);
+    assert.deepEqual(urls(backend), ["/held", "/fresh", "/behind"]);
+    assert.deepEqual(pool.load, { active: 0, idle: 1, queued: 0 });
   },
 );
 
-test("a failed connect frees its place, again and again", limit, async (t) => {
-  const pool = startPool(t, `http://127.0.0.1:${await freePort()}`, { maxConnections: 1 });
+test("a failed connect says why and frees its place, again and again", limit, async (t) => {
+  const port = await freePort();
+  const pool = startPool(t, `http://127.0.0.1:${port}`, { maxConnections: 1 });
   for (let i = 0; i < 5; i++) {
     const attempt = send(pool);
     const queued = send(pool);
-    assert.match(String(await outcome(attempt)), /ECONNREFUSED/);
-    assert.match(String(await outcome(queued)), /ECONNREFUSED/);
-    await settled(pool);
+    for (const each of [attempt, queued]) {
+      assert.equal(await each.outcome(), "BACKEND_CONNECT_FAILED");
+      assert.match(each.message, /cannot connect to http:\/\/127\.0\.0\.1:\d+: connect ECONNREFUSED/);
+    }
+    assert.deepEqual(pool.load, { active: 0, idle: 0, queued: 0 });
   }
-  assert.deepEqual(pool.load, { active: 0, idle: 0, queued: 0 });
+});
+
+test("one that tries again from within its failure gets the place that has become free", limit, async (t) => {
+  const port = await freePort();
+  const pool = startPool(t, `http://127.0.0.1:${port}`, { maxConnections: 1, maxQueue: 0 });
+  const second = new Attempt();
+  const first = new Attempt();
+  first.onNoConnection = () => pool.acquire(second);
+  pool.acquire(first);
+  assert.equal(await second.outcome(), "BACKEND_CONNECT_FAILED");
+  assert.deepEqual([second.isConnecting, second.isQueued], [true, false]);
 });
 
 test("a backend that comes back is reached on a place that had failed", limit, async (t) => {
   const port = await freePort();
   const pool = startPool(t, `http://127.0.0.1:${port}`, { maxConnections: 1 });
-  assert.ok((await outcome(send(pool))) instanceof Error);
-  await settled(pool);
+  assert.equal(await send(pool).outcome(), "BACKEND_CONNECT_FAILED");
   await startBackend(t, undefined, { port });
-  assert.equal(await outcome(send(pool)), 200);
+  assert.equal(await send(pool).outcome(), 200);
 });
 
 test("a connect that takes too long fails and frees its place", limit, async (t) => {
   const stuck = await startStuckBackend(t);
   const pool = startPool(t, stuck.url, { maxConnections: 1, connectTimeoutMs: 100 });
-  const error = await outcome(send(pool));
-  assert.equal((error as Error & { code?: string }).code, "UND_ERR_CONNECT_TIMEOUT");
-  await settled(pool);
+  assert.equal(await send(pool).outcome(), "BACKEND_CONNECT_TIMEOUT");
+  assert.deepEqual(pool.load, { active: 0, idle: 0, queued: 0 });
 });
-
-test(
-  "a request that undici will not send fails and leaves its place, and the next one is served",
-  limit,
-  async (t) => {
-    const backend = await startBackend(t);
-    const pool = startPool(t, backend.url, { maxConnections: 1 });
-    for (let i = 0; i < 3; i++) {
-      const refused = send(pool, { headers: ["Connection", "what\x01"] });
-      assert.equal(((await outcome(refused)) as Error & { code?: string }).code, "UND_ERR_INVALID_ARG");
-      await settled(pool);
-      assert.equal(await outcome(send(pool)), 200);
-      await settled(pool);
-    }
-    const queued = [send(pool), send(pool, { path: "no slash" }), send(pool)];
-    assert.equal(await outcome(queued[0] ?? new Attempt()), 200);
-    assert.ok((await outcome(queued[1] ?? new Attempt())) instanceof Error);
-    assert.equal(await outcome(queued[2] ?? new Attempt()), 200);
-  },
-);
 
 test("an aborted request frees its place, and its connection is not used again", limit, async (t) => {
   const { backend, held } = await startHolding(t);
   const pool = startPool(t, backend.url, { maxConnections: 1 });
-  const aborted = send(pool, HELD);
+  const aborted = send(pool, "/held");
+  const queued = send(pool);
   await waitUntil("it is there", () => held.length === 1);
-  aborted.controller?.abort(new Error("no longer wanted"));
-  assert.ok((await outcome(aborted)) instanceof Error);
-  const next = send(pool);
-  assert.equal(await outcome(next), 200);
+  aborted.connection?.abort();
+  assert.equal(await queued.outcome(), 200);
+  assert.equal(queued.isReused, false);
   assert.notEqual(backend.requests[1]?.remotePort, backend.requests[0]?.remotePort);
+  assert.deepEqual(pool.load, { active: 0, idle: 1, queued: 0 });
+  assert.deepEqual(aborted.told, []);
 });
 
-test("a handler that refuses to start frees its place, and nothing is sent", limit, async (t) => {
-  const backend = await startBackend(t);
-  const pool = startPool(t, backend.url, { maxConnections: 1 });
-  const attempt = new Attempt();
-  attempt.onRequestStart = () => {
-    throw new Error("no longer wanted");
-  };
-  pool.dispatch({ path: "/never", method: "GET", headers: [] }, attempt);
-  assert.ok((await outcome(attempt)) instanceof Error);
-  assert.equal(await outcome(send(pool)), 200);
-  assert.deepEqual(
-    backend.requests.map(({ url }) => url),
-    ["/"],
-  );
-});
-
-test("OPTIONS * is sent as such, and leaves the next request's path alone", limit, async (t) => {
-  const backend = await startBackend(t);
-  const pool = startPool(t, backend.url);
-  const asterisk = send(pool, { path: "*", method: "OPTIONS" });
-  const plain = send(pool, { path: "/plain", method: "OPTIONS" });
-  assert.deepEqual([await outcome(asterisk), await outcome(plain)], [200, 200]);
-  assert.deepEqual(backend.requests.map(({ url }) => url).sort(), ["*", "/plain"]);
-});
-
-test("an OPTIONS * that had to wait is still one", limit, async (t) => {
-  const { backend, held } = await startHolding(t);
-  const pool = startPool(t, backend.url, { maxConnections: 1 });
-  send(pool, HELD);
-  const asterisk = send(pool, { path: "*", method: "OPTIONS" });
-  await waitUntil("the first is there", () => held.length === 1);
-  held[0]?.end();
-  assert.equal(await outcome(asterisk), 200);
-  assert.equal(backend.requests.at(-1)?.url, "*");
-});
-
-test("an end of the connection by RST does not make an answer without a length whole", limit, async (t) => {
+test("an answer that fails frees its place, and those that wait are served", limit, async (t) => {
+  let count = 0;
   const backend = await startRawBackend(t, (socket) => {
-    socket.once("data", () =>
-      socket.write("HTTP/1.1 200 OK\r\n\r\nhalf", () => setTimeout(() => socket.resetAndDestroy(), 50)),
+    socket.on("data", () =>
+      socket.write(count++ % 2 === 0 ? "nonsense" : "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
     );
   });
-  const pool = startPool(t, backend.url);
-  const attempt = send(pool);
-  assert.ok((await outcome(attempt)) instanceof Error);
-  assert.equal(attempt.body, "half");
+  const pool = startPool(t, backend.url, { maxConnections: 1, maxQueue: 3 });
+  const attempts = Array.from({ length: 4 }, () => send(pool));
+  const outcomes = await Promise.all(attempts.map((attempt) => attempt.outcome()));
+  assert.deepEqual(outcomes, ["BACKEND_INVALID_ANSWER", 200, "BACKEND_INVALID_ANSWER", 200]);
+  assert.deepEqual(pool.load, { active: 0, idle: 1, queued: 0 });
 });
 
-test("a pool that is destroyed refuses what waits and closes what is idle", limit, async (t) => {
-  const { backend, held } = await startHolding(t);
-  const pool = startPool(t, backend.url, { maxConnections: 1 });
-  send(pool, HELD);
-  await waitUntil("the first is there", () => held.length === 1);
-  const queued = send(pool);
-  void pool.destroy();
-  assert.equal(await codeOf(queued), "POOL_EXHAUSTED");
-  held[0]?.end();
-  await waitUntil("the last connection is closed", () => backend.connections === 0);
-});
+test(
+  "a connection that was handed over after a 101 is no longer the pool's: its place is free",
+  limit,
+  async (t) => {
+    const backend = await startRawBackend(t, (socket) => {
+      socket.once("data", () => socket.write("HTTP/1.1 101 x\r\nUpgrade: a\r\n\r\n"));
+    });
+    const pool = startPool(t, backend.url, { maxConnections: 1, maxQueue: 0 });
+    for (let i = 0; i < 3; i++) {
+      const attempt = new Attempt();
+      attempt.onConnected = (connection) => {
+        connection.start(attempt, "GET", "GET / HTTP/1.1\r\n\r\n", true);
+        connection.endRequest(null);
+      };
+      attempt.onUpgraded = (_, socket) => {
+        onTestEnd(t, () => socket.destroy());
+        attempt.tell("upgraded");
+      };
+      pool.acquire(attempt);
+      assert.deepEqual(pool.load, { active: 1, idle: 0, queued: 0 });
+      await attempt.over();
+      assert.deepEqual(pool.load, { active: 0, idle: 0, queued: 0 });
+    }
+    assert.equal(backend.connections, 3);
+  },
+);
 
-test("behind an Agent it is one pool for an origin", limit, async (t) => {
-  const backend = await startBackend(t);
-  const made: ConnectionPool[] = [];
-  const agent = new Agent({
-    factory: (origin) => {
-      const pool = startPool(t, String(origin));
-      made.push(pool);
-      return pool;
-    },
-  });
-  for (let i = 0; i < 3; i++) {
-    const attempt = new Attempt();
-    agent.dispatch({ origin: backend.url, path: "/", method: "GET", headers: [] }, attempt);
-    assert.equal(await outcome(attempt), 200);
-    await waitUntil("it is idle", () => made[0]?.load.idle === 1);
-  }
-  assert.equal(made.length, 1);
-  assert.equal(backend.connectionsTotal, 1);
-});
+test(
+  "a pool that is destroyed refuses what waits and what comes, and closes what is idle",
+  limit,
+  async (t) => {
+    const { backend, held } = await startHolding(t);
+    const pool = startPool(t, backend.url);
+    await send(pool).outcome();
+    const running = send(pool, "/held");
+    const opening = send(pool, "/never");
+    const queued = send(pool);
+    pool.destroy();
+    for (const refused of [opening, queued, send(pool)]) {
+      assert.deepEqual(refused.told, ["failed POOL_EXHAUSTED"]);
+    }
+    await waitUntil("the first is there", () => held.length === 1);
+    held[0]?.end();
+    assert.equal(await running.outcome(), 200);
+    await waitUntil("the last connection is closed", () => backend.connections === 0);
+    assert.deepEqual(urls(backend), ["/", "/held"]);
+  },
+);

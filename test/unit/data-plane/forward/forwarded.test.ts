@@ -157,46 +157,50 @@ for (const [what, client, expected] of [
   [
     "an address and a host",
     { address: "192.0.2.1", host: "example.test" },
-    "for=192.0.2.1;host=example.test;proto=http",
+    "for=192.0.2.1;host=example.test;proto=http;by=_p",
   ],
   [
     "a host with a port in quotes",
     { address: "192.0.2.1", host: "example.test:81" },
-    'for=192.0.2.1;host="example.test:81";proto=http',
+    'for=192.0.2.1;host="example.test:81";proto=http;by=_p',
   ],
   [
     "an IPv6 address in brackets and quotes",
     { address: "2001:db8::1", host: "[::1]:81" },
-    'for="[2001:db8::1]";host="[::1]:81";proto=http',
+    'for="[2001:db8::1]";host="[::1]:81";proto=http;by=_p',
   ],
   [
     "an address without its zone",
     { address: "fe80::1%eth0", host: "a" },
-    'for="[fe80::1]";host=a;proto=http',
+    'for="[fe80::1]";host=a;proto=http;by=_p',
   ],
   [
     "escapes for what would end the quotes",
     { address: "192.0.2.1", host: 'a"b\\c,d;e' },
-    'for=192.0.2.1;host="a\\"b\\\\c,d;e";proto=http',
+    'for=192.0.2.1;host="a\\"b\\\\c,d;e";proto=http;by=_p',
   ],
-  ["unknown for what is no address", { address: "", host: "a" }, "for=unknown;host=a;proto=http"],
-  ["no host when there is none", { address: "192.0.2.1", host: null }, "for=192.0.2.1;proto=http"],
-  ["no host when it is empty", { address: "192.0.2.1", host: "" }, "for=192.0.2.1;proto=http"],
-  ["no host that cannot be quoted", { address: "192.0.2.1", host: "a\r\nb" }, "for=192.0.2.1;proto=http"],
+  ["unknown for what is no address", { address: "", host: "a" }, "for=unknown;host=a;proto=http;by=_p"],
+  ["no host when there is none", { address: "192.0.2.1", host: null }, "for=192.0.2.1;proto=http;by=_p"],
+  ["no host when it is empty", { address: "192.0.2.1", host: "" }, "for=192.0.2.1;proto=http;by=_p"],
+  [
+    "no host that cannot be quoted",
+    { address: "192.0.2.1", host: "a\r\nb" },
+    "for=192.0.2.1;proto=http;by=_p",
+  ],
 ] as const) {
   test(`Forwarded says ${what}`, () => {
-    assert.equal(forwardedElement({ ...client, protocol: "http" }), expected);
+    assert.equal(forwardedElement({ ...client, protocol: "http", by: "p" }), expected);
   });
 }
 
 test("Forwarded says https when it was", () => {
-  const element = forwardedElement({ address: "192.0.2.1", host: null, protocol: "https" });
-  assert.equal(element, "for=192.0.2.1;proto=https");
+  const element = forwardedElement({ address: "192.0.2.1", host: null, protocol: "https", by: "p" });
+  assert.equal(element, "for=192.0.2.1;proto=https;by=_p");
 });
 
 test("what we say in Forwarded, we can read", () => {
   for (const address of ["192.0.2.1", "2001:db8::1"]) {
-    const element = forwardedElement({ address, host: 'a", for=10.0.0.9;b="', protocol: "http" });
+    const element = forwardedElement({ address, host: 'a", for=10.0.0.9;b="', protocol: "http", by: "p" });
     assert.equal(parseForwardedFor(`for=198.51.100.7, ${element}`), `198.51.100.7, ${address}`);
   }
 });

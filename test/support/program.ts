@@ -1,15 +1,15 @@
 /**
- * Programs from Debian packages, as processes of a test. One that is missing fails the suite: it is never
- * skipped, so that it can never pass for having been run.
+ * Programs from Debian packages, as processes of a test. A suite that needs one and does not find it fails: it is
+ * never skipped, so that it can never pass for having been run.
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
-import { onTestEnd, type TestEnd } from "../support/cleanup.ts";
-import { killGroup, trackGroup, untrackGroup } from "../support/process-group.ts";
-import { withLimit } from "../support/wait.ts";
+import { onTestEnd, type TestEnd } from "./cleanup.ts";
+import { killGroup, trackGroup, untrackGroup } from "./process-group.ts";
+import { withLimit } from "./wait.ts";
 
 const STOP_LIMIT_MS = 5_000;
 /** Where servers are on Debian, which is not on everybody's PATH. */
@@ -27,10 +27,15 @@ export function needPrograms(packages: Readonly<Record<string, string>>): void {
   throw new Error(`this suite needs ${programs}: apt-get install --no-install-recommends ${names}`);
 }
 
-/** One that runs until the test ends, with whatever it forks. @returns its output so far. */
-export function startProgram(t: TestEnd, command: string, args: readonly string[]): () => string {
+/** One that runs until the test ends, with whatever it forks. @param env added to ours. @returns its output so far. */
+export function startProgram(
+  t: TestEnd,
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): () => string {
   const child = spawn(command, args, {
-    env: environment(),
+    env: { ...environment(), ...env },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
@@ -54,10 +59,15 @@ export function startProgram(t: TestEnd, command: string, args: readonly string[
 export async function runProgram(
   command: string,
   args: readonly string[],
-  options: { limitMs: number; input?: string; codes?: readonly number[] },
+  options: {
+    limitMs: number;
+    input?: string;
+    codes?: readonly number[];
+    env?: Readonly<Record<string, string>>;
+  },
 ): Promise<string> {
   const running = promisify(execFile)(command, args, {
-    env: environment(),
+    env: { ...environment(), ...options.env },
     timeout: options.limitMs,
     killSignal: "SIGKILL",
     maxBuffer: 2 ** 24,
@@ -91,7 +101,7 @@ function folders(): string[] {
   return [...(process.env.PATH ?? "").split(delimiter), ...SERVER_FOLDERS];
 }
 
-function isInstalled(program: string): boolean {
+export function isInstalled(program: string): boolean {
   return folders().some((folder) => {
     try {
       accessSync(join(folder, program), constants.X_OK);

@@ -1,25 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Config } from "../../../../src/config/schema.ts";
-import { poolLimits, shareOf } from "../../../../src/data-plane/forward/agent.ts";
+import { Backend } from "../../../../src/data-plane/backend/backend.ts";
+import { createPools, poolLimits } from "../../../../src/data-plane/forward/pools.ts";
+import { onTestEnd } from "../../../support/cleanup.ts";
 
-function shares(total: number, workers: number): number[] {
-  return Array.from({ length: workers }, (_, index) => shareOf(total, { index, workers }));
-}
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 
-test("the workers' shares add up to the total, and differ by 1 at most", () => {
-  for (const total of [1, 2, 7, 64, 400, 20_000]) {
-    for (const workers of [1, 2, 3, 7, 64]) {
-      const given = shares(total, workers);
-      assert.equal(sum(given), Math.max(total, workers), `${total} over ${workers}`); // at least 1 each
-      assert.ok(Math.max(...given) - Math.min(...given) <= 1);
-    }
-  }
-});
-
-function limitsOf(upstream: Partial<Config["upstream"]>, backends: number, workers: number) {
-  const config = {
+function configOf(upstream: Partial<Config["upstream"]>, backends: number): Config {
+  return {
     backends: Array.from({ length: backends }, (_, i) => ({ version: `v${i}`, origin: "http://h" })),
     upstream: {
       connectTimeoutMs: 1,
@@ -29,9 +18,15 @@ function limitsOf(upstream: Partial<Config["upstream"]>, backends: number, worke
       maxIdleConnections: 200,
       maxTotalConnections: 6_000,
       maxQueue: 1_000,
+      maxHeaderBytes: 4,
+      maxHeaderCount: 5,
       ...upstream,
     },
   } as unknown as Config;
+}
+
+function limitsOf(upstream: Partial<Config["upstream"]>, backends: number, workers: number) {
+  const config = configOf(upstream, backends);
   return Array.from({ length: workers }, (_, index) => poolLimits(config, { index, workers }));
 }
 
@@ -58,4 +53,25 @@ test("no queue and no idle connections mean none, in every worker", () => {
   for (const limits of limitsOf({ maxQueue: 0, maxIdleConnections: 0 }, 2, 3)) {
     assert.deepEqual([limits.maxQueue, limits.maxIdleConnections], [0, 0]);
   }
+});
+
+test("what is no number of things is the same in every worker", () => {
+  for (const limits of limitsOf({}, 2, 3)) {
+    const { connectTimeoutMs, tlsHandshakeTimeoutMs, keepAliveTimeoutMs } = limits;
+    assert.deepEqual([connectTimeoutMs, tlsHandshakeTimeoutMs, keepAliveTimeoutMs], [1, 2, 3]);
+    assert.deepEqual([limits.maxHeaderBytes, limits.maxHeaderCount], [4, 5]);
+  }
+});
+
+test("each backend has one pool, its own", (t) => {
+  const backends = [new Backend("v1", "http://a:1", 0), new Backend("v2", "https://b", 1)];
+  const pool = createPools(configOf({}, 2), { index: 0, workers: 1 }, backends);
+  const pools = backends.map(pool);
+  for (const each of pools) onTestEnd(t, () => each.destroy());
+  assert.deepEqual(
+    pools.map(({ origin }) => origin),
+    ["http://a:1", "https://b"],
+  );
+  assert.deepEqual(backends.map(pool), pools);
+  assert.notEqual(pools[0], pools[1]);
 });

@@ -1,0 +1,69 @@
+/**
+ * Ask: a small request of our own to a backend, such as a probe, through the pool that carries its traffic.
+ */
+import type { AskHandler, AskRequest } from "../../health/probe.ts";
+import type { Backend } from "../backend/backend.ts";
+import type { AnswerHandler, BackendConnection } from "./backend-connection.ts";
+import type { ConnectionPool, Waiter } from "./connection-pool.ts";
+
+/** @returns gives it up: nothing more is told then, and its connection is closed. */
+export function ask(
+  pool: ConnectionPool,
+  { authority }: Backend,
+  { method, path }: AskRequest,
+  handler: AskHandler,
+): () => void {
+  let connection: BackendConnection | null = null;
+  let isOver = false;
+  let mayBeStale = false;
+  const end = (): void => {
+    isOver = true;
+    connection = null;
+  };
+  const fail = (message: string): void => {
+    end();
+    handler.onFailed(message);
+  };
+  const answer: AnswerHandler = {
+    onInterim() {},
+    onHead: ({ status }) => handler.onStatus(status),
+    onPiece: ({ length }) => handler.onBytes(length),
+    onAnswerEnd() {
+      if (isOver) return; // given up while it was told
+      end();
+      handler.onEnd();
+    },
+    onReadDone() {},
+    onBackendDrained() {},
+    onUpgraded: (_, socket) => socket.destroy(),
+    onFailed(_, message, hasBegun) {
+      if (!mayBeStale || hasBegun) return fail(message);
+      waiter.needsFreshConnection = true; // a connection that had died while it was idle says nothing
+      pool.acquire(waiter);
+    },
+  };
+  const waiter: Waiter & { needsFreshConnection: boolean } = {
+    ...answer,
+    needsFreshConnection: false,
+    onQueued() {},
+    onConnecting() {},
+    onConnected(given, isReused) {
+      connection = given;
+      mayBeStale = isReused;
+      const lines = `Host: ${authority}\r\nUser-Agent: traffic-switching-probe\r\nAccept: */*\r\n`;
+      const length = NEEDS_LENGTH.has(method) ? "Content-Length: 0\r\n" : ""; // RFC 9110 §8.6
+      given.start(answer, method, `${method} ${path} HTTP/1.1\r\n${lines}${length}\r\n`, false);
+      given.endRequest(null);
+    },
+    onNoConnection: ({ message }) => fail(message),
+  };
+  pool.acquire(waiter);
+  return () => {
+    if (isOver) return;
+    isOver = true;
+    pool.leave(waiter);
+    connection?.abort();
+  };
+}
+
+const NEEDS_LENGTH: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);

@@ -1,0 +1,114 @@
+/**
+ * Connect: one new connection to a backend, plain or TLS, within its time limits.
+ *
+ * TLS asks for the backend's own name, never for one that a client sent; an address is no such name (RFC 6066 §3).
+ * Sessions are kept, so that the next connection resumes.
+ */
+import { connect as connectTcp, isIP, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { ProxyError } from "../../core/errors.ts";
+import { keepReadingAfterFailedWrite } from "./backend-socket.ts";
+
+export interface ConnectLimits {
+  readonly connectTimeoutMs: number;
+  /** On top of the time to connect, for `https:`. */
+  readonly tlsHandshakeTimeoutMs: number;
+}
+
+/** A peer that vanished without a word is found by the kernel after about this and its own probes. */
+const PROBE_IDLE_AFTER_MS = 60_000;
+
+export class Connector {
+  readonly #origin: URL;
+  readonly #host: string;
+  readonly #port: number;
+  readonly #limits: ConnectLimits;
+  #session: Buffer | undefined;
+
+  constructor(origin: URL, limits: ConnectLimits) {
+    this.#origin = origin;
+    this.#host = origin.hostname.replace(/^\[|\]$/g, "");
+    this.#port = Number(origin.port) || (origin.protocol === "https:" ? 443 : 80);
+    this.#limits = limits;
+  }
+
+  /**
+   * Calls back once: with an open socket, or with BACKEND_CONNECT_FAILED or BACKEND_CONNECT_TIMEOUT.
+   *
+   * @returns gives it up; nothing is called back then.
+   */
+  connect(done: (error: ProxyError | null, socket: Socket | null) => void): () => void {
+    const isTls = this.#origin.protocol === "https:";
+    const socket = isTls ? this.#openTls() : connectTcp({ ...this.#address(), noDelay: true });
+    let timer = setTimeout(onTimeout, this.#limits.connectTimeoutMs);
+    const { origin } = this.#origin;
+    const settle = (error: ProxyError | null): void => {
+      clearTimeout(timer);
+      socket
+        .off("error", onError)
+        .off("connect", onConnect)
+        .off("secureConnect", onOpen)
+        .off("close", onClose);
+      if (error === null) return done(null, socket);
+      socket.on("error", () => {}); // what it still has to say
+      socket.destroy();
+      done(error, null);
+    };
+    function onTimeout(): void {
+      settle(new ProxyError("BACKEND_CONNECT_TIMEOUT", `no connection to ${origin} in time`));
+    }
+    const onError = (cause: Error): void => {
+      const isTimeout = (cause as NodeJS.ErrnoException).code === "ETIMEDOUT";
+      if (isTimeout) return onTimeout();
+      const message = `cannot connect to ${origin}: ${describeError(cause)}`;
+      settle(new ProxyError("BACKEND_CONNECT_FAILED", message, { cause }));
+    };
+    const onClose = (): void =>
+      settle(new ProxyError("BACKEND_CONNECT_FAILED", `cannot connect to ${origin}: it was closed at once`));
+    const onOpen = (): void => {
+      socket.setKeepAlive(true, PROBE_IDLE_AFTER_MS);
+      keepReadingAfterFailedWrite(socket);
+      settle(null);
+    };
+    const onConnect = (): void => {
+      if (!isTls) return onOpen();
+      clearTimeout(timer);
+      timer = setTimeout(onTimeout, this.#limits.tlsHandshakeTimeoutMs);
+    };
+    socket.once("error", onError).once("connect", onConnect).once("close", onClose);
+    if (isTls) socket.once("secureConnect", onOpen);
+    return () => {
+      clearTimeout(timer);
+      socket.removeAllListeners();
+      socket.on("error", () => {});
+      socket.destroy();
+    };
+  }
+
+  /** Half-open: how the backend's end is taken is for the reader to say. */
+  #address(): { host: string; port: number; allowHalfOpen: true } {
+    return { host: this.#host, port: this.#port, allowHalfOpen: true };
+  }
+
+  #openTls(): Socket {
+    const socket = connectTls({
+      ...this.#address(),
+      ...(isIP(this.#host) === 0 ? { servername: this.#host } : {}),
+      ALPNProtocols: ["http/1.1"],
+      session: this.#session,
+    });
+    socket.setNoDelay(true);
+    socket.on("session", (session: Buffer) => {
+      this.#session = session;
+    });
+    return socket;
+  }
+}
+
+export function describeError(error: Error): string {
+  if (error.message !== "") return error.message;
+  // An AggregateError of several addresses that were tried has no text of its own.
+  const first: unknown = error instanceof AggregateError ? error.errors[0] : undefined;
+  if (first instanceof Error) return first.message;
+  return (error as NodeJS.ErrnoException).code ?? error.name;
+}

@@ -1,0 +1,492 @@
+/**
+ * ClientConnection: one client's connection: reads its requests, one after the other, and writes their answers.
+ *
+ *   head ─► running (the body comes when it is wanted; the answer leaves) ─► head of the next, or
+ *     │         └─► discarding: answered before the end of the upload            lingering ─► closed
+ *     └─► refused: answered, lingering
+ *
+ * A head is read strictly and once; what is not certain is refused with a reason, and the connection closed. Requests
+ * that come ahead of their turn wait, bounded. It starts no timer: the listener looks at all of them
+ * (checkTimeLimits). What to do with a request is the pipeline's to say.
+ */
+import { STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
+import { FORWARD_ERRORS, type ForwardErrorCode } from "../../core/errors.ts";
+import type { Member } from "../../core/roster.ts";
+import { ChunkedDecoder, type ChunkSink } from "../../wire/chunked-decoder.ts";
+import { Fields } from "../../wire/fields.ts";
+import { findHeadEnd, isHopeless, skipEmptyLines } from "../../wire/head-search.ts";
+import { CR } from "../../wire/octets.ts";
+import { type RequestHead, readRequestHead } from "../../wire/request-head.ts";
+import type { AnswerFraming, ClientEvents, ClientStream } from "../forward/client-stream.ts";
+import { errorFields, errorText } from "../forward/error-reply.ts";
+import { type ClientSide, httpDate } from "../forward/headers.ts";
+import { MessageWriter } from "../forward/message-writer.ts";
+
+export interface ConnectionLimits {
+  readonly headerTimeoutMs: number;
+  readonly keepAliveTimeoutMs: number;
+  readonly maxHeaderBytes: number;
+  readonly maxHeaderCount: number;
+  readonly maxTargetBytes: number;
+  readonly maxRequestsPerConnection: number;
+}
+
+/** What all connections of a listener share. */
+export interface ConnectionContext {
+  readonly limits: ConnectionLimits;
+  /** The time as of the next sweep, ms: exact enough for time limits, never early, and free per request. */
+  readonly coarse: { nowMs: number };
+  /** The worker is ending: answers ask the client to close. */
+  readonly ending: { isEnding: boolean };
+  /** A request has come: call `run`, or `refuse`. The head is valid during the call alone. */
+  onRequest(client: ClientConnection, head: RequestHead): void;
+  /** What was refused before it was a request. */
+  onRefusal(code: ForwardErrorCode, message: string): void;
+}
+
+const HEAD = 0;
+const RUNNING = 1;
+/** Answered; the rest of the body is read and thrown away. */
+const DISCARDING = 2;
+/** Our side has ended; the client's is waited for, so that no reset takes the answer with it (RFC 9112 §9.6). */
+const LINGERING = 3;
+/** Closed, or handed over. */
+const GONE = 4;
+type Phase = typeof HEAD | typeof RUNNING | typeof DISCARDING | typeof LINGERING | typeof GONE;
+
+const NO_BODY = 0;
+const LENGTH = 1;
+const CHUNKED = 2;
+/** Malformed: nothing behind it can be read. */
+const BROKEN = 3;
+type Body = typeof NO_BODY | typeof LENGTH | typeof CHUNKED | typeof BROKEN;
+
+/** What is read ahead of its turn. Reading on is how we notice that a client has left. */
+const READ_AHEAD_BYTES = 64 * 1024;
+const LINGER_MS = 1_000;
+/** When more of an upload may still be coming. */
+const LINGER_AFTER_UPLOAD_MS = 5_000;
+
+const EMPTY = Buffer.alloc(0);
+
+/** One for all heads: each is used up before the next is read. */
+const fields = new Fields();
+
+const CLIENT = Symbol("client");
+type ClientSocket = Socket & { [CLIENT]?: ClientConnection };
+
+export class ClientConnection implements ClientStream, ChunkSink, Member {
+  place = 0;
+  readonly side: ClientSide;
+  readonly #socket: ClientSocket;
+  readonly #context: ConnectionContext;
+  readonly #writer: MessageWriter;
+  #phase: Phase = HEAD;
+  /** Of the phase, or of the head that is coming. */
+  #sinceMs: number;
+  #hasHeadBegun = false;
+  #requests = 0;
+  #events: ClientEvents | null = null;
+  /** Read, and not yet used. */
+  #pending: Buffer | null = null;
+  #isReading = false;
+  #isPaused = false;
+  #body: Body = NO_BODY;
+  #isBodyWanted = false;
+  /** Of a body with a length: what is still to come. */
+  #left = 0;
+  #decoder: ChunkedDecoder | null = null;
+  #isHead = false;
+  #isContinueAwaited = false;
+  /** Another request may follow this one. */
+  #isPersistent = true;
+  #isAnswered = false;
+  #framing: AnswerFraming = "none";
+
+  constructor(socket: Socket, side: ClientSide, context: ConnectionContext) {
+    this.side = side;
+    this.#socket = socket;
+    this.#context = context;
+    this.#writer = new MessageWriter(socket);
+    this.#sinceMs = context.coarse.nowMs;
+    this.#socket[CLIENT] = this;
+    socket.on("data", onData);
+    socket.on("end", onEnd);
+    socket.on("error", onError);
+    socket.on("close", onClose);
+    socket.on("drain", onDrain);
+  }
+
+  /** Between two requests, with nothing of the next. */
+  get isIdle(): boolean {
+    return this.#phase === HEAD && this.#pending === null;
+  }
+
+  /** Nothing has ever come. */
+  get isSilent(): boolean {
+    return this.#requests === 0 && this.isIdle;
+  }
+
+  // ── what comes ──────────────────────────────────────────────────────────────────────────────────
+
+  onBytes(chunk: Buffer): void {
+    if (this.#phase === LINGERING) return;
+    this.#pending = this.#pending === null ? chunk : Buffer.concat([this.#pending, chunk]);
+    this.#read();
+  }
+
+  /** Uses what has come, as far as its turn is. */
+  #read(): void {
+    if (this.#isReading) return; // further up the stack
+    this.#isReading = true;
+    while (this.#readSome());
+    this.#isReading = false;
+    // A head has a limit of its own.
+    const isFull = this.#phase !== HEAD && this.#pending !== null && this.#pending.length >= READ_AHEAD_BYTES;
+    if (isFull !== this.#isPaused && this.#phase !== GONE) {
+      this.#isPaused = isFull;
+      if (isFull) this.#socket.pause();
+      else this.#socket.resume();
+    }
+  }
+
+  #readSome(): boolean {
+    if (this.#pending === null) return false;
+    if (this.#phase === HEAD) return this.#readHead(this.#pending);
+    if (this.#phase > DISCARDING || this.#body === NO_BODY || !this.#isBodyWanted) return false;
+    this.#readBody(this.#pending);
+    return true;
+  }
+
+  #readHead(bytes: Buffer): boolean {
+    const { maxHeaderBytes, maxHeaderCount, maxTargetBytes } = this.#context.limits;
+    const start = skipEmptyLines(bytes, 0);
+    if (start === bytes.length) {
+      this.#pending = null; // empty lines alone: as idle, and for as long, as before (RFC 9112 §2.2)
+      return false;
+    }
+    if (!this.#hasHeadBegun && bytes[start] !== CR) {
+      this.#hasHeadBegun = true;
+      this.#sinceMs = this.#context.coarse.nowMs;
+    }
+    const end = findHeadEnd(bytes, start);
+    const size = (end === -1 ? bytes.length : end) - start;
+    this.#pending = end === -1 ? bytes.subarray(start) : end === bytes.length ? null : bytes.subarray(end);
+    if (size > maxHeaderBytes) this.#refuseLarge(bytes.toString("latin1", start, start + maxHeaderBytes));
+    else if (end === -1) {
+      if (!isHopeless(bytes, start)) return false;
+      this.refuse("MALFORMED_REQUEST", "the request has a control character or a bare line end in its head");
+    } else {
+      const head = readRequestHead(bytes.toString("latin1", start, end), fields, maxHeaderCount);
+      if ("fault" in head) this.#refuseHead(head.fault, head.isTooMany === true);
+      else if (head.target.length > maxTargetBytes) this.#refuseTarget();
+      else this.#begin(head);
+    }
+    return true;
+  }
+
+  /** @param text as much of the head as may be. */
+  #refuseLarge(text: string): void {
+    const { maxHeaderBytes, maxTargetBytes } = this.#context.limits;
+    const lineEnd = text.indexOf("\r\n");
+    const target = (lineEnd === -1 ? text : text.slice(0, lineEnd)).split(" ", 2)[1] ?? "";
+    if (lineEnd === -1 || target.length > maxTargetBytes) this.#refuseTarget();
+    else this.#refuseHead(`the request head is larger than ${maxHeaderBytes} bytes`, true);
+  }
+
+  #refuseTarget(): void {
+    const { maxTargetBytes } = this.#context.limits;
+    this.refuse("TARGET_TOO_LONG", `the request target is longer than ${maxTargetBytes} bytes`);
+  }
+
+  #refuseHead(fault: string, isTooLarge: boolean): void {
+    this.refuse(isTooLarge ? "HEADERS_TOO_LARGE" : "MALFORMED_REQUEST", fault);
+  }
+
+  #begin(head: RequestHead): void {
+    const { isClose, isKeepAlive } = head.connection;
+    const wantsMore = head.minorVersion === 1 ? !isClose : isKeepAlive && !isClose;
+    this.#requests++;
+    this.#isPersistent = wantsMore && this.#requests < this.#context.limits.maxRequestsPerConnection;
+    this.#phase = RUNNING;
+    this.#hasHeadBegun = false;
+    this.#isHead = head.method === "HEAD";
+    this.#isContinueAwaited = head.expectsContinue;
+    this.#isAnswered = false;
+    this.#isBodyWanted = false;
+    this.#left = head.contentLength;
+    this.#body = head.isChunked ? CHUNKED : head.contentLength > 0 ? LENGTH : NO_BODY;
+    if (head.isChunked) this.#startDecoder();
+    this.#context.onRequest(this, head);
+  }
+
+  #startDecoder(): void {
+    const { maxHeaderBytes, maxHeaderCount } = this.#context.limits;
+    this.#decoder ??= new ChunkedDecoder({
+      maxTrailerBytes: maxHeaderBytes,
+      maxTrailerCount: maxHeaderCount,
+    });
+    this.#decoder.reset();
+  }
+
+  #readBody(bytes: Buffer): void {
+    if (this.#body === LENGTH) {
+      const end = Math.min(bytes.length, this.#left);
+      this.#left -= end;
+      this.#pending = end === bytes.length ? null : bytes.subarray(end);
+      this.onPiece(this.#pending === null ? bytes : bytes.subarray(0, end));
+      if (this.#left === 0) this.#endBody("");
+      else this.#events?.onBodyReadDone();
+    } else if (this.#body === CHUNKED && this.#decoder !== null) {
+      const decoder = this.#decoder;
+      this.#pending = null;
+      const end = decoder.feed(bytes, 0, this);
+      if (end < bytes.length && this.#phase <= DISCARDING) this.#pending = bytes.subarray(end);
+      if (decoder.fault !== null) this.#breakBody(decoder.fault, decoder.isTrailerTooLarge);
+      else if (decoder.isDone) this.#endBody(decoder.trailers);
+      else this.#events?.onBodyReadDone();
+    } else this.#pending = null; // behind a malformed body
+  }
+
+  onPiece(piece: Buffer): void {
+    this.#events?.onBodyPiece(piece);
+  }
+
+  #endBody(trailers: string): void {
+    if (this.#phase > DISCARDING) return;
+    this.#body = NO_BODY;
+    if (this.#phase === DISCARDING) this.#next();
+    else this.#events?.onBodyEnd(trailers);
+  }
+
+  #breakBody(fault: string, isTooLarge: boolean): void {
+    this.#body = BROKEN;
+    this.#isPersistent = false;
+    if (this.#phase === DISCARDING) this.#linger();
+    else
+      this.#events?.onBodyFault(
+        isTooLarge ? "HEADERS_TOO_LARGE" : "MALFORMED_REQUEST",
+        `the body has ${fault}`,
+      );
+  }
+
+  // ── ClientStream ────────────────────────────────────────────────────────────────────────────────
+
+  /** Who is told of what comes from now on until `finish`. */
+  run(events: ClientEvents): void {
+    this.#events = events;
+  }
+
+  get isAnswered(): boolean {
+    return this.#isAnswered;
+  }
+
+  resumeBody(): void {
+    this.#isBodyWanted = true;
+    this.#read();
+  }
+
+  pauseBody(): void {
+    this.#isBodyWanted = false;
+  }
+
+  writeInterim(lines: string): void {
+    if (!this.#isAnswered) this.#writer.text(`${lines}\r\n`);
+  }
+
+  /** For a request whose body we take ourselves, and whose client waits to be told so (RFC 9110 §10.1.1). */
+  writeContinue(): void {
+    if (!this.#isContinueAwaited || this.#pending !== null) return;
+    this.writeInterim("HTTP/1.1 100 Continue\r\n");
+    this.flush();
+  }
+
+  beginAnswer(lines: string, framing: AnswerFraming): void {
+    this.#isAnswered = true;
+    this.#framing = framing;
+    if (framing === "close" || this.#context.ending.isEnding) this.#isPersistent = false;
+    this.#writer.mark();
+    const coding = framing === "chunked" ? "Transfer-Encoding: chunked\r\n" : "";
+    const connection = this.#isPersistent ? this.#keepAliveLines() : "Connection: close\r\n";
+    this.#writer.text(`${lines}${coding}${connection}\r\n`);
+  }
+
+  /** The hint spares a client the race with our closing; seconds, rounded down. */
+  #keepAliveLines(): string {
+    const seconds = Math.floor(this.#context.limits.keepAliveTimeoutMs / 1_000);
+    return seconds > 0
+      ? `Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n`
+      : "Connection: keep-alive\r\n";
+  }
+
+  writePiece(piece: Buffer): void {
+    if (this.#framing === "chunked") this.#writer.chunk(piece);
+    else this.#writer.piece(piece);
+  }
+
+  endAnswer(trailers: string): void {
+    if (this.#framing === "chunked") this.#writer.lastChunk(trailers);
+  }
+
+  flush(): boolean {
+    return this.#writer.flush();
+  }
+
+  isFlushed(): boolean {
+    if (this.#socket.writableLength === 0) return true;
+    this.#socket.write(EMPTY, onFlushed.bind(this.#socket)); // "drain" comes only after a write that was too much
+    return false;
+  }
+
+  answer(status: number, given: readonly string[], body: string, mustClose: boolean): void {
+    if (mustClose) this.#isPersistent = false;
+    let lines = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\nDate: ${httpDate()}\r\n`;
+    for (let i = 0; i + 1 < given.length; i += 2) lines += `${given[i]}: ${given[i + 1]}\r\n`;
+    const bytes = Buffer.from(body);
+    this.beginAnswer(`${lines}Content-Length: ${bytes.length}\r\n`, "length");
+    if (!this.#isHead) this.#writer.piece(bytes);
+  }
+
+  retractAnswer(): boolean {
+    if (!this.#writer.retract()) return false;
+    this.#isAnswered = false;
+    return true;
+  }
+
+  breakOff(): void {
+    // Where the end of the connection is the end of the body, only a reset says "broken".
+    if (this.#framing === "close") this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  detach(): { socket: Socket; rest: Buffer } {
+    const socket = this.#socket;
+    socket
+      .off("data", onData)
+      .off("end", onEnd)
+      .off("error", onError)
+      .off("close", onClose)
+      .off("drain", onDrain);
+    delete socket[CLIENT];
+    this.#phase = GONE;
+    this.#events = null;
+    const rest = this.#pending ?? EMPTY;
+    this.#pending = null;
+    return { socket, rest };
+  }
+
+  finish(): void {
+    this.#events = null;
+    if (this.#phase !== RUNNING) return;
+    if (!this.#isPersistent || this.#socket.destroyed) this.#linger();
+    else if (this.#body !== NO_BODY) {
+      this.#phase = DISCARDING;
+      this.#sinceMs = this.#context.coarse.nowMs;
+      this.resumeBody();
+    } else this.#next();
+  }
+
+  #next(): void {
+    this.#phase = HEAD;
+    this.#sinceMs = this.#context.coarse.nowMs;
+    this.#isHead = false;
+    if (this.#context.ending.isEnding && this.#pending === null) this.#linger();
+    else this.#read();
+  }
+
+  // ── its end ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** Answers with an error and closes; for what is no request, or one that goes nowhere. */
+  refuse(code: ForwardErrorCode, message: string): void {
+    this.#context.onRefusal(code, message);
+    this.#phase = RUNNING;
+    this.#isAnswered = false;
+    this.answer(FORWARD_ERRORS[code].status, errorFields(code), errorText(code, message), true);
+    this.#writer.flush();
+    this.finish();
+  }
+
+  #linger(): void {
+    this.#phase = LINGERING;
+    this.#sinceMs = this.#context.coarse.nowMs;
+    this.#pending = null;
+    this.#writer.flush();
+    if (this.#socket.readableEnded) this.#socket.destroySoon();
+    else {
+      this.#socket.end();
+      this.#socket.resume(); // what still comes is thrown away
+    }
+  }
+
+  /** The client has ended its side: it has left, or will not read on (as nginx and node:http take it). */
+  onFin(): void {
+    if (this.#phase === LINGERING) this.#socket.destroySoon();
+    else this.#leave();
+  }
+
+  onGone(): void {
+    this.#leave();
+  }
+
+  #leave(): void {
+    if (this.#phase === GONE) return;
+    this.#phase = GONE;
+    this.#pending = null;
+    const events = this.#events;
+    this.#events = null;
+    this.#socket.destroy();
+    events?.onClientGone();
+  }
+
+  onDrained(): void {
+    this.#events?.onClientDrained();
+  }
+
+  /** Closes it unless something runs on it. */
+  closeIfIdle(): void {
+    if (this.isIdle) this.#linger();
+  }
+
+  checkTimeLimits(nowMs: number): void {
+    const { headerTimeoutMs, keepAliveTimeoutMs } = this.#context.limits;
+    const sinceMs = nowMs - this.#sinceMs;
+    switch (this.#phase) {
+      case HEAD:
+        if (this.#hasHeadBegun) {
+          if (sinceMs > headerTimeoutMs)
+            this.refuse("REQUEST_TIMEOUT", "the request head did not arrive in time");
+        } else if (sinceMs > (this.#requests === 0 ? headerTimeoutMs : keepAliveTimeoutMs)) this.#linger();
+        return;
+      case DISCARDING:
+        if (sinceMs > LINGER_AFTER_UPLOAD_MS) this.#socket.destroy();
+        return;
+      case LINGERING:
+        if (sinceMs > (this.#body === NO_BODY ? LINGER_MS : LINGER_AFTER_UPLOAD_MS)) this.#socket.destroy();
+        return;
+    }
+  }
+}
+
+function onData(this: ClientSocket, chunk: Buffer): void {
+  this[CLIENT]?.onBytes(chunk);
+}
+function onEnd(this: ClientSocket): void {
+  this[CLIENT]?.onFin();
+}
+function onError(this: ClientSocket): void {
+  this[CLIENT]?.onGone();
+}
+function onClose(this: ClientSocket): void {
+  this[CLIENT]?.onGone();
+}
+function onDrain(this: ClientSocket): void {
+  this[CLIENT]?.onDrained();
+}
+function onFlushed(this: ClientSocket, error?: Error | null): void {
+  if (!error) this[CLIENT]?.onDrained(); // else "close" follows; asking again would never end
+}

@@ -1,0 +1,194 @@
+/**
+ * MessageWriter: what is put in comes out in order, late and together, and can be taken back until it has left.
+ */
+import assert from "node:assert/strict";
+import type { Socket } from "node:net";
+import { type TestContext, test } from "node:test";
+import fc from "fast-check";
+import { MessageWriter } from "../../../../src/data-plane/forward/message-writer.ts";
+import { RawClient } from "../../../support/raw-client.ts";
+import { socketPair } from "../../../support/socket-pair.ts";
+import { waitUntil, withLimit } from "../../../support/wait.ts";
+
+const limit = { timeout: 20_000 };
+const KIB = 1_024;
+
+async function startWriter(t: TestContext) {
+  const [near, far] = await socketPair(t);
+  return { writer: new MessageWriter(near), socket: near, peer: new RawClient(far) };
+}
+
+/** How often the socket is written to from now on. */
+function countWrites(socket: Socket): { count: number } {
+  const seen = { count: 0 };
+  const write = socket._write;
+  const writev = socket._writev;
+  assert.ok(writev !== undefined);
+  socket._write = function (...args) {
+    seen.count++;
+    write.apply(this, args);
+  };
+  socket._writev = function (...args) {
+    seen.count++;
+    writev.apply(this, args);
+  };
+  return seen;
+}
+
+async function read(peer: RawClient, length: number): Promise<string> {
+  return await peer.readUntil((unread) => unread.length >= length);
+}
+
+test("nothing leaves before it is flushed, and then all of it in one write", limit, async (t) => {
+  const { writer, socket, peer } = await startWriter(t);
+  const writes = countWrites(socket);
+  writer.text("HTTP/1.1 200 OK\r\n\r\n");
+  writer.chunk(Buffer.from("a\xff", "latin1"));
+  writer.piece(Buffer.from("b"));
+  writer.lastChunk("X: 1\r\n");
+  assert.deepEqual([socket.bytesWritten, socket.writableLength], [0, 0]);
+  assert.equal(writer.flush(), true);
+  assert.equal(writes.count, 1);
+  const expected = "HTTP/1.1 200 OK\r\n\r\n2\r\na\xff\r\nb0\r\nX: 1\r\n\r\n";
+  assert.equal(await read(peer, expected.length), expected);
+});
+
+test("a large piece leaves with the text around it, in one gathering write", limit, async (t) => {
+  const { writer, socket, peer } = await startWriter(t);
+  const writes = countWrites(socket);
+  const piece = Buffer.alloc(32 * KIB, "x");
+  writer.text("head\r\n");
+  writer.chunk(piece);
+  writer.lastChunk("");
+  writer.flush();
+  assert.equal(writes.count, 1);
+  const expected = `head\r\n8000\r\n${"x".repeat(piece.length)}\r\n0\r\n\r\n`;
+  assert.equal(await read(peer, expected.length), expected);
+});
+
+test("a flush of nothing writes nothing", limit, async (t) => {
+  const { writer, socket } = await startWriter(t);
+  const writes = countWrites(socket);
+  assert.equal(writer.flush(), true);
+  writer.piece(Buffer.alloc(8 * KIB));
+  writer.flush();
+  writer.flush();
+  assert.equal(writes.count, 1);
+});
+
+test("many small pieces do not grow without bound before a flush", limit, async (t) => {
+  const { writer, socket, peer } = await startWriter(t);
+  for (let i = 0; i < 1_000; i++) writer.piece(Buffer.alloc(100, "x"));
+  assert.ok(socket.writableLength > 90 * KIB, `${socket.writableLength} were handed on`);
+  writer.flush();
+  assert.equal((await read(peer, 100_000)).length, 100_000);
+});
+
+test(
+  "a peer that reads no more is told by the flush, and the drain follows when it reads",
+  limit,
+  async (t) => {
+    const { writer, socket, peer } = await startWriter(t);
+    peer.pause();
+    let isTaken = true;
+    for (let i = 0; i < 1_000 && isTaken; i++) {
+      writer.piece(Buffer.alloc(64 * KIB));
+      isTaken = writer.flush();
+    }
+    assert.equal(isTaken, false);
+    const drained = new Promise((resolve) => socket.once("drain", resolve));
+    peer.resume();
+    await withLimit(drained, 5_000, "the drain");
+    writer.text("x");
+    assert.equal(writer.flush(), true);
+  },
+);
+
+test("all since the mark can be taken back; what was gathered before it stays", limit, async (t) => {
+  const { writer, peer } = await startWriter(t);
+  writer.text("interim|");
+  writer.mark();
+  writer.text("head|");
+  writer.chunk(Buffer.from("body"));
+  assert.equal(writer.retract(), true);
+  writer.mark();
+  writer.text("error|");
+  writer.flush();
+  assert.equal(await peer.readUntil("error|"), "interim|error|");
+});
+
+for (const [what, leave] of [
+  ["a flush", (writer: MessageWriter) => writer.flush()],
+  ["a large piece", (writer: MessageWriter) => writer.piece(Buffer.alloc(5 * KIB, "y"))],
+  [
+    "more small pieces than are kept",
+    (writer: MessageWriter) => {
+      for (let i = 0; i < 50; i++) writer.piece(Buffer.alloc(100, "y"));
+    },
+  ],
+] as const) {
+  test(`after ${what} it is too late to take anything back`, limit, async (t) => {
+    const { writer, peer } = await startWriter(t);
+    writer.mark();
+    writer.text("head|");
+    leave(writer);
+    assert.equal(writer.retract(), false);
+    writer.text("|end");
+    writer.flush();
+    assert.match(await peer.readUntil("|end"), /^head\|y*\|end$/);
+  });
+}
+
+test("a large piece right behind the mark has left, too", limit, async (t) => {
+  const { writer, peer } = await startWriter(t);
+  writer.mark();
+  writer.piece(Buffer.alloc(5 * KIB, "y"));
+  assert.equal(writer.retract(), false);
+  writer.flush();
+  assert.equal((await read(peer, 5 * KIB)).length, 5 * KIB);
+});
+
+test("without a mark there is nothing to take back", limit, async (t) => {
+  const { writer, peer } = await startWriter(t);
+  writer.text("a");
+  assert.equal(writer.retract(), false);
+  writer.flush();
+  assert.equal(await peer.readUntil("a"), "a");
+});
+
+test("whatever mix of text, pieces and chunks comes, its bytes arrive in order", limit, async (t) => {
+  const { writer, socket, peer } = await startWriter(t);
+  // Around 4 KiB, where pieces are no longer copied, and around 64 KiB, where the socket is full.
+  const length = fc.oneof(
+    fc.integer({ min: 1, max: 100 }),
+    fc.integer({ min: 4_090, max: 4_100 }),
+    fc.constant(70_000),
+  );
+  const step = fc.oneof(
+    fc.record({ kind: fc.constantFrom("text", "piece", "chunk"), length }),
+    fc.record({ kind: fc.constantFrom("last", "flush"), length: fc.constant(0) }),
+  );
+  let octet = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 30 }), async (steps) => {
+      let expected = "";
+      for (const { kind, length: bytes } of steps) {
+        const piece = Buffer.alloc(bytes);
+        for (let i = 0; i < bytes; i++) piece[i] = octet++ & 255;
+        const text = piece.toString("latin1");
+        if (kind === "text") writer.text(text);
+        else if (kind === "piece") writer.piece(piece);
+        else if (kind === "chunk") writer.chunk(piece);
+        else if (kind === "last") writer.lastChunk("A: 1\r\n");
+        else writer.flush();
+        if (kind === "last") expected += "0\r\nA: 1\r\n\r\n";
+        else if (kind === "chunk") expected += `${bytes.toString(16)}\r\n${text}\r\n`;
+        else expected += text;
+      }
+      writer.flush();
+      assert.ok((await read(peer, expected.length)) === expected, "other bytes arrived");
+      await waitUntil("all has left", () => socket.writableLength === 0);
+    }),
+    { numRuns: 60 },
+  );
+});

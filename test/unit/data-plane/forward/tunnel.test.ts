@@ -1,0 +1,299 @@
+/**
+ * Tunnel: bytes both ways over real connections, until both sides have ended.
+ *
+ *   client ◄─TCP─► (near ◄─ tunnel ─► near) ◄─TCP─► backend
+ */
+import assert from "node:assert/strict";
+import type { Socket } from "node:net";
+import { type TestContext, test } from "node:test";
+import type { Running } from "../../../../src/data-plane/backend/running.ts";
+import { Tunnel } from "../../../../src/data-plane/forward/tunnel.ts";
+import { RawClient } from "../../../support/raw-client.ts";
+import { socketPair } from "../../../support/socket-pair.ts";
+import { waitUntil } from "../../../support/wait.ts";
+
+const limit = { timeout: 20_000 };
+const MIB = 1_024 * 1_024;
+const NOTHING = Buffer.alloc(0);
+
+interface Scene {
+  readonly client: RawClient;
+  readonly backend: RawClient;
+  /** The tunnel's own ends. */
+  readonly ends: readonly [Socket, Socket];
+  readonly tunnel: Tunnel;
+  readonly running: Set<Running>;
+}
+
+/** What came behind the heads. */
+interface Rest {
+  readonly client: Buffer;
+  readonly backend: Buffer;
+}
+
+/** Reads so many bytes away; more would be found by the next to read. */
+async function readAway(side: RawClient, length: number): Promise<void> {
+  for (let read = 0; read < length; ) read += (await side.readUntil((unread) => unread !== "")).length;
+}
+
+/** Writes until some of it stays: the other side, paused, takes no more. @returns how many bytes. */
+async function fill(socket: Socket): Promise<number> {
+  const step = Buffer.alloc(16 * 1_024, "x");
+  let bytes = 0;
+  await waitUntil("the way is full, and stays so", () => {
+    if (socket.writableLength > 0) return true;
+    while (socket.writableLength === 0) {
+      socket.write(step);
+      bytes += step.length;
+    }
+    return false;
+  });
+  return bytes;
+}
+
+/** Not started yet. */
+async function makeTunnel(
+  t: TestContext,
+  rest: Rest = { client: NOTHING, backend: NOTHING },
+): Promise<Scene> {
+  const [toClient, client] = await socketPair(t);
+  const [toBackend, backend] = await socketPair(t);
+  const running = new Set<Running>();
+  const tunnel = new Tunnel(
+    { socket: toClient, rest: rest.client },
+    { socket: toBackend, rest: rest.backend },
+    running,
+  );
+  return {
+    client: new RawClient(client),
+    backend: new RawClient(backend),
+    ends: [toClient, toBackend],
+    tunnel,
+    running,
+  };
+}
+
+async function startTunnel(t: TestContext, rest?: Rest): Promise<Scene> {
+  const scene = await makeTunnel(t, rest);
+  scene.tunnel.start();
+  return scene;
+}
+
+/** The tunnel has ended, and holds nothing any more. */
+async function assertOver({ ends, running }: Scene): Promise<void> {
+  await waitUntil("the tunnel is over", () => running.size === 0);
+  assert.ok(ends.every(({ destroyed }) => destroyed));
+}
+
+/** Each direction, so that what holds for one is shown to hold for the other. */
+const DIRECTIONS = [
+  ["from the client to the backend", ({ client, backend }: Scene) => [client, backend] as const],
+  ["from the backend to the client", ({ client, backend }: Scene) => [backend, client] as const],
+] as const;
+
+test("what came behind the heads goes first, both ways", limit, async (t) => {
+  const { client, backend } = await startTunnel(t, {
+    client: Buffer.from("early from the client,"),
+    backend: Buffer.from("early from the backend,"),
+  });
+  client.send("then this");
+  backend.send("then that");
+  assert.equal(await backend.readUntil("this"), "early from the client,then this");
+  assert.equal(await client.readUntil("that"), "early from the backend,then that");
+});
+
+for (const [direction, sides] of DIRECTIONS) {
+  test(`every byte arrives ${direction}, in order`, limit, async (t) => {
+    const scene = await startTunnel(t);
+    const [from, to] = sides(scene);
+    const bytes = Buffer.from(Uint8Array.from({ length: 3 * MIB }, (_, i) => (i * 7) & 255));
+    from.send(bytes);
+    const seen = await to.readUntil((unread) => unread.length === bytes.length);
+    assert.ok(seen === bytes.toString("latin1"));
+    assert.equal(scene.running.size, 1);
+  });
+
+  test(
+    `a side that ends is ended on the other; what still comes the other way goes on (${direction})`,
+    limit,
+    async (t) => {
+      const scene = await startTunnel(t);
+      const [from, to] = sides(scene);
+      from.send("last words").end();
+      assert.equal(await to.readUntil("words"), "last words");
+      assert.equal(await to.waitClosed(), "end");
+      for (const word of ["one", "two"]) {
+        to.send(word);
+        assert.equal(await from.readUntil(word), word);
+      }
+      assert.equal(scene.running.size, 1);
+      to.end();
+      assert.equal(await from.waitClosed(), "end");
+      await assertOver(scene);
+    },
+  );
+
+  test(`what is under way ${direction} when both ends are said arrives`, limit, async (t) => {
+    const scene = await startTunnel(t);
+    const [from, to] = sides(scene);
+    to.pause();
+    from.send(Buffer.alloc(12 * MIB, "x")).end();
+    to.end();
+    await waitUntil("the way is full", () => scene.ends.some(({ writableNeedDrain }) => writableNeedDrain));
+    to.resume();
+    await readAway(to, 12 * MIB);
+    assert.equal(await to.waitClosed(), "end");
+    await assertOver(scene);
+  });
+
+  test(
+    `a reader that stops holds the writer, and only a little in between (${direction})`,
+    limit,
+    async (t) => {
+      const scene = await startTunnel(t);
+      const [from, to] = sides(scene);
+      to.pause();
+      const total = 32 * MIB;
+      from.send(Buffer.alloc(total, "x"));
+      let before = -1;
+      await waitUntil("nothing moves any more", () => {
+        const isStill = from.socket.writableLength === before;
+        before = from.socket.writableLength;
+        return isStill;
+      });
+      assert.ok(before > 0, "all of it was taken");
+      const held = scene.ends.reduce((sum, { writableLength }) => sum + writableLength, 0);
+      assert.ok(held < MIB, `${held} bytes are held`);
+      // The other way is not in its way.
+      to.send("still here");
+      assert.equal(await from.readUntil("here"), "still here");
+      to.resume();
+      await readAway(to, total);
+    },
+  );
+
+  test(`a side that breaks off breaks the other (${direction})`, limit, async (t) => {
+    const scene = await startTunnel(t);
+    const [from, to] = sides(scene);
+    from.send("x");
+    await to.readUntil("x");
+    from.reset();
+    await to.waitClosed();
+    await assertOver(scene);
+  });
+
+  test(
+    `when both ends were said, what the other has not taken yet still arrives (${direction})`,
+    limit,
+    async (t) => {
+      const scene = await startTunnel(t);
+      const [from, to] = sides(scene);
+      const [near, far] = from === scene.client ? scene.ends : [scene.ends[1], scene.ends[0]];
+      to.pause();
+      const filled = await fill(far);
+      from.send("last words").end();
+      to.end();
+      await waitUntil("the side that spoke is gone", () => near.closed);
+      assert.equal(scene.running.size, 1); // the other is not
+      to.resume();
+      const seen = await to.readToEnd();
+      assert.equal(seen.length, filled + 10);
+      assert.equal(seen.subarray(-10).toString(), "last words");
+      await assertOver(scene);
+    },
+  );
+
+  test(
+    `a side that breaks off takes the other along at once, whatever that has not taken yet (${direction})`,
+    limit,
+    async (t) => {
+      const scene = await startTunnel(t);
+      const [from, to] = sides(scene);
+      to.pause();
+      await fill(scene.ends[from === scene.client ? 1 : 0]);
+      from.reset();
+      await assertOver(scene);
+    },
+  );
+
+  test(`a side that was gone before the start takes the other along (${direction})`, limit, async (t) => {
+    const scene = await makeTunnel(t);
+    const [from, to] = sides(scene);
+    const end = scene.ends[from === scene.client ? 0 : 1];
+    end.destroy();
+    await waitUntil("it is gone", () => end.closed);
+    scene.tunnel.start();
+    await to.waitClosed();
+    await assertOver(scene);
+  });
+
+  test(`a side that had ended before the start is ended on the other (${direction})`, limit, async (t) => {
+    const scene = await makeTunnel(t);
+    const [from, to] = sides(scene);
+    const end = scene.ends[from === scene.client ? 0 : 1];
+    from.end();
+    end.resume();
+    await waitUntil("its end has been read", () => end.readableEnded);
+    scene.tunnel.start();
+    assert.equal(await to.waitClosed(), "end");
+    to.send("answer").end();
+    assert.equal((await from.readToEnd()).toString(), "answer");
+    await assertOver(scene);
+  });
+
+  test(
+    `when one side has ended, 5 s of silence end both; before that silence has no limit (${direction})`,
+    limit,
+    async (t) => {
+      const scene = await makeTunnel(t);
+      const limitsMs = scene.ends.map((end) => {
+        const seen: { ms: number; onSilence?: () => void } = { ms: 0 };
+        end.setTimeout = (ms, onSilence) => {
+          Object.assign(seen, { ms, onSilence });
+          return end;
+        };
+        return seen;
+      });
+      scene.tunnel.start();
+      const [from, to] = sides(scene);
+      from.send("x");
+      await to.readUntil("x");
+      assert.deepEqual(
+        limitsMs.map(({ ms }) => ms),
+        [0, 0],
+      );
+      from.end();
+      await to.waitClosed();
+      assert.deepEqual(
+        limitsMs.map(({ ms }) => ms),
+        [5_000, 5_000],
+      );
+      assert.equal(scene.running.size, 1);
+      limitsMs[0]?.onSilence?.();
+      await from.waitClosed();
+      await assertOver(scene);
+    },
+  );
+}
+
+test("a drain cuts both sides at once", limit, async (t) => {
+  const scene = await startTunnel(t);
+  const [tunnel] = scene.running;
+  assert.equal(tunnel, scene.tunnel);
+  scene.tunnel.cutForDrain();
+  scene.tunnel.cutForDrain(); // twice is harmless
+  await Promise.all([scene.client.waitClosed(), scene.backend.waitClosed()]);
+  await assertOver(scene);
+});
+
+test("it counts as running from its start until both sides are gone", limit, async (t) => {
+  const scene = await makeTunnel(t);
+  assert.equal(scene.running.size, 0);
+  scene.tunnel.start();
+  assert.deepEqual([...scene.running], [scene.tunnel]);
+  scene.client.end();
+  await scene.backend.waitClosed();
+  assert.equal(scene.running.size, 1);
+  scene.backend.end();
+  await assertOver(scene);
+});
