@@ -1,0 +1,32 @@
+/** How large this suite is run: in full, or with `TEST_LOAD=short`, which is for CI and takes about a minute. */
+export interface Size {
+  readonly idleConnections: number;
+  readonly idleMs: number;
+  readonly ab: { readonly requests: number; readonly concurrency: number };
+  readonly churnConnections: number;
+  readonly soak: { readonly warmUpMs: number; readonly durationMs: number };
+}
+
+const FULL: Size = {
+  idleConnections: 10_000,
+  idleMs: 10_000,
+  ab: { requests: 600_000, concurrency: 12_000 },
+  churnConnections: 20_000,
+  soak: { warmUpMs: 30_000, durationMs: 300_000 },
+};
+
+const SHORT: Size = {
+  idleConnections: 2_000,
+  idleMs: 2_000,
+  ab: { requests: 60_000, concurrency: 2_000 },
+  churnConnections: 5_000,
+  soak: { warmUpMs: 5_000, durationMs: 15_000 },
+};
+
+export const SIZE: Size = sizeOf(process.env.TEST_LOAD);
+
+function sizeOf(given: string | undefined): Size {
+  if (given === undefined || given === "") return FULL;
+  if (given === "short") return SHORT;
+  throw new Error(`TEST_LOAD is "short" or not set, not ${JSON.stringify(given)}`);
+}
