@@ -24,6 +24,7 @@ import {
   type HeaderPolicy,
   interimLines,
   isStreamType,
+  isWantedUpgrade,
   upgradeLines,
 } from "./headers.ts";
 import type { RetryBudget } from "./retry-budget.ts";
@@ -301,6 +302,13 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest {
 
   onUpgraded(head: AnswerHead, socket: Socket, rest: Buffer): void {
     this.#connection = null;
+    if (!isWantedUpgrade(head, this.#request.upgrade)) {
+      socket.destroy();
+      return this.#fail(
+        "BACKEND_INVALID_ANSWER",
+        `${this.backend.origin} changed to a protocol that was not asked for`,
+      );
+    }
     this.status = head.status;
     this.#client.writeInterim(upgradeLines(head, this.#context.policy));
     this.#client.flush();

@@ -269,6 +269,16 @@ export function upgradeLines(head: AnswerHead, policy: HeaderPolicy): string {
   return interimLines(head, policy) + upgradeOf(head);
 }
 
+/** Whether a 101 changes to what was asked for (RFC 9110 §7.8), and to nothing else. */
+export function isWantedUpgrade({ fields }: AnswerHead, wanted: string | null): boolean {
+  const asked = new Set((wanted ?? "").toLowerCase().split(/\s*,\s*/));
+  const given = fields
+    .joined(Kind.UPGRADE)
+    .toLowerCase()
+    .split(/\s*,\s*/);
+  return given.every((protocol) => asked.has(protocol));
+}
+
 function upgradeOf({ fields }: AnswerHead): string {
   return `Connection: Upgrade\r\nUpgrade: ${fields.joined(Kind.UPGRADE)}\r\n`;
 }

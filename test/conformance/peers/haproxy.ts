@@ -64,9 +64,14 @@ frontend front
   option forwardfor
   http-request set-header X-Forwarded-Proto http${unless("X-Forwarded-Proto")}
   http-request set-header X-Forwarded-Host %[req.hdr(Host)]${unless("X-Forwarded-Host")}
+  # A client that leaves ends its request; pieces are not gathered.
+  option abortonclose
+  option http-no-delay
   default_backend back
 
 backend back
+  option abortonclose
+  option http-no-delay
   # Not checked: the one backend is never given up.
   server one 127.0.0.1:${backendPort}
 `;

@@ -136,4 +136,17 @@ export const refusals: readonly Case[] = [
       await settled();
     },
   },
+  {
+    promise: "upgrades",
+    says: "a 101 to another protocol than the one asked for is a 502, and that connection to the backend ends",
+    source: "RFC 9110 §7.8: a server must not switch to a protocol that was not indicated",
+    run: async ({ open, backend }) => {
+      const client = await open();
+      client.send(handshake());
+      const seen = await backend.request();
+      seen.answer(SWITCHING.replace(/Upgrade: .*/i, "Upgrade: other/1"));
+      assert.equal((await client.readResponse()).status, 502);
+      await seen.connection.closed;
+    },
+  },
 ];
