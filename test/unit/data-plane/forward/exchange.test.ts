@@ -210,6 +210,23 @@ async function over({ client }: { client: FakeClient }): Promise<(string | numbe
   return client.ends;
 }
 
+/** A piece of the body that came in one read. */
+function upload(exchange: Exchange, piece: Buffer): void {
+  exchange.onBodyPiece(piece);
+  exchange.onBodyReadDone();
+}
+
+/** Sends until the backend, paused, takes no more. @returns how many bytes. */
+function uploadUntilHeld({ client, exchange }: { client: FakeClient; exchange: Exchange }): number {
+  const piece = Buffer.alloc(64 * 1_024);
+  let bytes = 0;
+  for (; client.isBodyWanted; bytes += piece.length) {
+    assert.ok(bytes < 64 * 1_024 * 1_024, "64 MiB were taken");
+    upload(exchange, piece);
+  }
+  return bytes;
+}
+
 const EMPTY = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 /** One request has been answered: its connection is idle. */
@@ -415,11 +432,9 @@ test(
     const { client, exchange } = scene.send("POST / HTTP/1.1", ["Transfer-Encoding: chunked"]);
     await scene.request(0);
     assert.equal(client.isBodyWanted, true);
-    exchange.onBodyPiece(Buffer.alloc(1_000));
-    exchange.onBodyReadDone();
+    upload(exchange, Buffer.alloc(1_000));
     assert.deepEqual(client.ends, []);
-    exchange.onBodyPiece(Buffer.alloc(1));
-    exchange.onBodyReadDone();
+    upload(exchange, Buffer.alloc(1));
     assert.deepEqual(client.ends, [413, "finished"]);
     await scene.accepted[0]?.waitClosed();
     assert.deepEqual(scene.failures, ["BODY_TOO_LARGE", "BODY_TOO_LARGE"]);
@@ -502,8 +517,7 @@ test(
     const scene = await startScene(t);
     const { client, exchange } = scene.send("POST / HTTP/1.1", ["Content-Length: 9"]);
     await scene.request(0);
-    exchange.onBodyPiece(Buffer.from("a"));
-    exchange.onBodyReadDone();
+    upload(exchange, Buffer.from("a"));
     scene.pass(4_000);
     assert.deepEqual(client.ends, []);
     scene.pass(1);
@@ -513,10 +527,7 @@ test(
     const held = holding.send("POST / HTTP/1.1", ["Content-Length: 99999999"]);
     await holding.request(0);
     holding.accepted[0]?.pause();
-    while (held.client.isBodyWanted) {
-      held.exchange.onBodyPiece(Buffer.alloc(64 * 1_024));
-      held.exchange.onBodyReadDone();
-    }
+    uploadUntilHeld(held);
     holding.pass(2_001);
     assert.deepEqual(await over(held), [504, "finished"]);
     assert.deepEqual(holding.failures, ["BACKEND_RESPONSE_TIMEOUT"]);
@@ -530,9 +541,31 @@ test("an upload slower than its least rate gets 408, after the grace", limit, as
   await scene.request(0);
   scene.pass(1_000);
   assert.deepEqual(client.ends, []);
-  exchange.onBodyPiece(Buffer.alloc(150));
-  exchange.onBodyReadDone();
+  upload(exchange, Buffer.alloc(150));
   scene.pass(500);
+  assert.deepEqual(client.ends, []);
+  scene.pass(1);
+  assert.deepEqual(await over({ client }), [408, "finished"]);
+});
+
+test("while the backend holds an upload back its client is not slow", limit, async (t) => {
+  const limits = {
+    minBodyRateBytes: 100,
+    minBodyRateGraceMs: 100,
+    responseTimeoutMs: Number.POSITIVE_INFINITY,
+    clientBodyIdleMs: Number.POSITIVE_INFINITY,
+    maxBodyBytes: Number.POSITIVE_INFINITY,
+  };
+  const scene = await startScene(t, { limits });
+  const { client, exchange } = scene.send("POST / HTTP/1.1", ["Content-Length: 99999999"]);
+  await scene.request(0);
+  scene.accepted[0]?.pause();
+  const bytes = uploadUntilHeld({ client, exchange });
+  const enoughForMs = (bytes / limits.minBodyRateBytes) * 1_000;
+  scene.pass(50_000);
+  scene.accepted[0]?.resume();
+  await waitUntil("it takes more", () => client.isBodyWanted);
+  scene.pass(enoughForMs);
   assert.deepEqual(client.ends, []);
   scene.pass(1);
   assert.deepEqual(await over({ client }), [408, "finished"]);
@@ -564,8 +597,7 @@ test(
     await waitUntil("it is told", () => told.client.sent.includes(" 100 "));
     scene.pass(100); // its own time begins now
     assert.deepEqual(told.client.ends, []);
-    told.exchange.onBodyPiece(Buffer.alloc(20));
-    told.exchange.onBodyReadDone();
+    upload(told.exchange, Buffer.alloc(20));
     scene.pass(100);
     assert.deepEqual(told.client.ends, []);
     scene.pass(1);
@@ -585,12 +617,34 @@ test(
     ]);
     await scene.request(0);
     scene.pass(1_000);
-    exchange.onBodyPiece(Buffer.alloc(20));
-    exchange.onBodyReadDone();
+    upload(exchange, Buffer.alloc(20));
     scene.pass(200);
     assert.deepEqual(client.ends, []);
     scene.pass(1);
     assert.deepEqual(await over({ client }), [408, "finished"]);
+  },
+);
+
+test(
+  "an early answer that ends the backend's connection ends the request; one that does not lets the upload go on",
+  limit,
+  async (t) => {
+    const scene = await startScene(t);
+    const closing = scene.send("POST / HTTP/1.1", ["Content-Length: 9"]);
+    await scene.request(0);
+    scene.accepted[0]?.send("HTTP/1.1 413 x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    assert.deepEqual(await over(closing), ["finished"]);
+    upload(closing.exchange, Buffer.from("late")); // and harmless
+    const open = scene.send("POST / HTTP/1.1", ["Content-Length: 2"]);
+    await scene.request(1);
+    scene.accepted[1]?.send("HTTP/1.1 200 x\r\nContent-Length: 0\r\n\r\n");
+    await waitUntil("it is answered", () => open.client.sent.endsWith("."));
+    assert.deepEqual(open.client.ends, []);
+    upload(open.exchange, Buffer.from("ab"));
+    open.exchange.onBodyEnd("");
+    assert.equal(await scene.accepted[1]?.readUntil("ab"), "ab");
+    assert.deepEqual(open.client.ends, ["finished"]);
+    assert.deepEqual([scene.pool.load.idle, scene.failures], [1, []]);
   },
 );
 

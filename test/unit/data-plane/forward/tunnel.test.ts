@@ -4,6 +4,7 @@
  *   client ◄─TCP─► (near ◄─ tunnel ─► near) ◄─TCP─► backend
  */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import type { Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import type { Running } from "../../../../src/data-plane/backend/running.ts";
@@ -221,7 +222,7 @@ for (const [direction, sides] of DIRECTIONS) {
     const [from, to] = sides(scene);
     const end = scene.ends[from === scene.client ? 0 : 1];
     end.destroy();
-    await waitUntil("it is gone", () => end.closed);
+    await once(end, "close"); // it will say so no more
     scene.tunnel.start();
     await to.waitClosed();
     await assertOver(scene);

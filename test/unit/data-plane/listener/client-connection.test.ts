@@ -586,6 +586,47 @@ test(
 );
 
 test(
+  "what still comes behind the last answer is thrown away, and the client's end closes",
+  limit,
+  async (t) => {
+    const scene = await startScene(t);
+    scene.onRequest = () => scene.answer("bye");
+    scene.client.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    assert.equal((await scene.client.readResponse()).text, "bye");
+    await scene.client.sendAll(Buffer.from(GET.repeat(100_000)));
+    scene.client.end();
+    await waitUntil("it is closed", () => scene.socket.closed);
+    assert.equal(scene.requests.length, 1);
+  },
+);
+
+test(
+  "a last answer that is still on its way arrives whole, although the client has ended its side",
+  limit,
+  async (t) => {
+    const scene = await startScene(t);
+    scene.client.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    await scene.came(1);
+    scene.client.pause();
+    const body = "x".repeat(8 * KIB * KIB);
+    scene.answer(body);
+    scene.client.end();
+    await waitUntil("its end is read", () => scene.socket.readableEnded);
+    scene.client.resume();
+    assert.ok((await scene.client.readResponse()).text === body);
+    await waitUntil("it is closed", () => scene.socket.closed);
+  },
+);
+
+test("a refusal behind a HEAD request has its body: it answers nothing that was asked", limit, async (t) => {
+  const scene = await startScene(t);
+  scene.onRequest = () => scene.answer("left out");
+  scene.client.send(`${GET.replace("GET", "HEAD")}nonsense\r\n\r\n`);
+  assert.equal((await scene.client.readResponse({ method: "HEAD" })).status, 200);
+  assert.deepEqual(await refusalOf(scene), [400, "MALFORMED_REQUEST", ["MALFORMED_REQUEST"]]);
+});
+
+test(
   "a worker that ends says so in its answers, and closes what is idle and nothing else",
   limit,
   async (t) => {
