@@ -13,24 +13,18 @@ import { ERROR_CODES, type ForwardErrorCode, type ProxyError } from "../../core/
 import type { AnswerHead } from "../../wire/answer-head.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { RunningRequest } from "../backend/running.ts";
+import { answerLines, interimLines, isStreamType, isWantedUpgrade, upgradeLines } from "./answer-headers.ts";
 import type { BackendConnection } from "./backend-connection.ts";
 import type { AnswerFraming, ClientEvents, ClientStream } from "./client-stream.ts";
 import type { ConnectionPool, Waiter } from "./connection-pool.ts";
 import { errorFields, errorText } from "./error-reply.ts";
 import { isUpstreamFailure } from "./failures.ts";
-import {
-  answerLines,
-  type ForwardedRequest,
-  type HeaderPolicy,
-  interimLines,
-  isStreamType,
-  isWantedUpgrade,
-  upgradeLines,
-} from "./headers.ts";
+import type { ForwardedRequest, HeaderPolicy } from "./headers.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import { noteStreamed } from "./stream-garbage.ts";
 import { forwardableTrailers } from "./trailers.ts";
 import { Tunnel } from "./tunnel.ts";
+import { UploadPace } from "./upload-pace.ts";
 
 /** What all exchanges of a worker share. */
 export interface ForwardContext {
@@ -106,8 +100,6 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest {
   /** The client takes no more of the answer for now. */
   #isAnswerHeld = false;
   #answerHeldSinceMs = 0;
-  /** The backend takes no more of the upload for now. */
-  #isUploadHeld = false;
   /** The answer is one that may stay silent for as long as it likes. */
   #isStream = false;
   /** The body of this answer is read and thrown away. */
@@ -115,13 +107,9 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest {
   /** What `Connection` of the answer names. */
   #answerNamed: ReadonlySet<string> | null = null;
   #lastProgressMs: number;
-  #bodyBytes = 0;
+  readonly #pace: UploadPace;
   /** Nothing of the body comes before the backend asks for it: what takes time is the backend. */
   #isContinueAwaited: boolean;
-  /** When the body was let come, and for how long the backend held it back since; ms. */
-  #bodySinceMs = 0;
-  #heldMs = 0;
-  #heldSinceMs = 0;
 
   constructor(context: ForwardContext, client: ClientStream, backend: Backend, request: ForwardedRequest) {
     this.#context = context;
@@ -130,6 +118,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest {
     this.method = request.method;
     this.#request = request;
     this.#isUploadOver = !request.hasBody;
+    this.#pace = request.hasBody ? new UploadPace() : NO_UPLOAD;
     this.#isContinueAwaited = request.expectsContinue;
     this.#lastProgressMs = context.coarse.nowMs;
   }
@@ -180,28 +169,26 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest {
     noteStreamed(piece.length);
     this.#lastProgressMs = this.#context.coarse.nowMs;
     if (this.#isContinueAwaited) this.#beginBody(); // it has not waited
-    this.#bodyBytes += piece.length;
-    if (this.#bodyBytes > this.#context.limits.maxBodyBytes) return this.#refuseBody();
+    this.#pace.add(piece.length);
+    if (this.#pace.bytes > this.#context.limits.maxBodyBytes) return this.#refuseBody();
     this.#connection?.sendPiece(piece, this.#request.isChunked);
   }
 
   onBodyReadDone(): void {
-    if (this.#connection === null || this.#connection.flush() || this.#isUploadHeld) return;
-    this.#isUploadHeld = true;
-    this.#heldSinceMs = this.#context.coarse.nowMs;
+    if (this.#connection === null || this.#connection.flush() || this.#pace.isHeld) return;
+    this.#pace.hold(this.#context.coarse.nowMs);
     this.#client.pauseBody();
   }
 
   #beginBody(): void {
     this.#isContinueAwaited = false;
-    this.#bodySinceMs = this.#context.coarse.nowMs;
+    this.#pace.begin(this.#context.coarse.nowMs);
   }
 
   onBackendDrained(): void {
-    if (!this.#isUploadHeld) return;
-    this.#isUploadHeld = false;
+    if (!this.#pace.isHeld) return;
+    this.#pace.release(this.#context.coarse.nowMs);
     this.#lastProgressMs = this.#context.coarse.nowMs;
-    this.#heldMs += this.#context.coarse.nowMs - this.#heldSinceMs;
     this.#client.resumeBody();
   }
 
@@ -387,7 +374,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest {
         }
         return;
       case ANSWERED:
-        if (this.#isUploadHeld) {
+        if (this.#pace.isHeld) {
           if (idleMs > limits.upstreamBodyIdleMs) this.#leaveUpload();
         } else this.#checkUpload(nowMs, idleMs);
         return;
@@ -399,7 +386,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest {
 
   /** The next piece of the upload is the client's to send. */
   get #isClientsTurn(): boolean {
-    return !this.#isUploadOver && !this.#isUploadHeld && !this.#isContinueAwaited;
+    return !this.#isUploadOver && !this.#pace.isHeld && !this.#isContinueAwaited;
   }
 
   #checkUpload(nowMs: number, idleMs: number): void {
@@ -407,8 +394,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest {
     if (idleMs > clientBodyIdleMs) {
       return this.#fail("REQUEST_TIMEOUT", `no more of the body within ${clientBodyIdleMs} ms`);
     }
-    const tookMs = nowMs - this.#bodySinceMs - this.#heldMs;
-    if (tookMs > minBodyRateGraceMs && this.#bodyBytes < (minBodyRateBytes * tookMs) / 1_000) {
+    if (this.#pace.isTooSlow(nowMs, minBodyRateBytes, minBodyRateGraceMs)) {
       this.#fail("REQUEST_TIMEOUT", `the body came more slowly than ${minBodyRateBytes} bytes per second`);
     }
   }
@@ -475,6 +461,9 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest {
     this.#context.onEnd(this);
   }
 }
+
+/** Of all requests without a body: nothing is ever told to it. */
+const NO_UPLOAD = new UploadPace();
 
 /** It has no content (RFC 9110 §15.3.6); one that has some is put right. */
 const RESET_CONTENT = 205;

@@ -18,9 +18,10 @@ import { Fields } from "../../wire/fields.ts";
 import { findHeadEnd, isHopeless, skipEmptyLines } from "../../wire/head-search.ts";
 import { CR } from "../../wire/octets.ts";
 import { type RequestHead, readRequestHead } from "../../wire/request-head.ts";
+import { httpDate } from "../forward/answer-headers.ts";
 import type { AnswerFraming, ClientEvents, ClientStream } from "../forward/client-stream.ts";
 import { errorFields, errorText } from "../forward/error-reply.ts";
-import { type ClientSide, httpDate } from "../forward/headers.ts";
+import type { ClientSide } from "../forward/headers.ts";
 import { MessageWriter } from "../forward/message-writer.ts";
 
 export interface ConnectionLimits {

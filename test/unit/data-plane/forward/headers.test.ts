@@ -5,14 +5,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   answerLines,
-  type ClientSide,
-  type ForwardedRequest,
-  forwardedRequest,
-  type HeaderPolicy,
   httpDate,
   interimLines,
   isStreamType,
   upgradeLines,
+} from "../../../../src/data-plane/forward/answer-headers.ts";
+import {
+  type ClientSide,
+  type ForwardedRequest,
+  forwardedRequest,
+  type HeaderPolicy,
 } from "../../../../src/data-plane/forward/headers.ts";
 import { answerHead, requestHead } from "../../../support/heads.ts";
 

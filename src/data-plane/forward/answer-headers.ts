@@ -1,0 +1,117 @@
+/**
+ * Answer headers: which lines of an answer travel on to the client, and what we add. Pure.
+ *
+ * As headers.ts does for requests: cut out of the text they came in, without what ends at this hop.
+ */
+import type { AnswerHead } from "../../wire/answer-head.ts";
+import { Kind } from "../../wire/fields.ts";
+import { viaEntry } from "./forwarded.ts";
+import type { HeaderPolicy } from "./headers.ts";
+
+/** Status line and end-to-end lines of a final answer, for the client. @param isChunked how it goes on. */
+export function answerLines(head: AnswerHead, isChunked: boolean, policy: HeaderPolicy): string {
+  let lines = statusLine(head) + travellingAnswerLines(head, isChunked);
+  // RFC 9110 §15.5.22: what it asks the client to upgrade to, for this hop too.
+  if (head.status === 426 && head.fields.has(Kind.UPGRADE)) lines += upgradeOf(head);
+  if (head.status === 205) lines += "Content-Length: 0\r\n";
+  if (!head.fields.has(Kind.DATE)) lines += `Date: ${httpDate()}\r\n`; // RFC 9110 §6.6.1
+  return lines + viaLine(head, policy);
+}
+
+/** The same for a 1xx. */
+export function interimLines(head: AnswerHead, policy: HeaderPolicy): string {
+  return statusLine(head) + travellingAnswerLines(head, false) + viaLine(head, policy);
+}
+
+/** The same for the 101 that ends HTTP on a connection. */
+export function upgradeLines(head: AnswerHead, policy: HeaderPolicy): string {
+  return interimLines(head, policy) + upgradeOf(head);
+}
+
+/** Whether a 101 changes to what was asked for (RFC 9110 §7.8), and to nothing else. */
+export function isWantedUpgrade({ fields }: AnswerHead, wanted: string | null): boolean {
+  const asked = new Set((wanted ?? "").toLowerCase().split(/\s*,\s*/));
+  const given = fields
+    .joined(Kind.UPGRADE)
+    .toLowerCase()
+    .split(/\s*,\s*/);
+  return given.every((protocol) => asked.has(protocol));
+}
+
+function upgradeOf({ fields }: AnswerHead): string {
+  return `Connection: Upgrade\r\nUpgrade: ${fields.joined(Kind.UPGRADE)}\r\n`;
+}
+
+function statusLine({ status, reason }: AnswerHead): string {
+  return `HTTP/1.1 ${status} ${reason}\r\n`;
+}
+
+function viaLine({ minorVersion }: AnswerHead, { via }: HeaderPolicy): string {
+  return via === null ? "" : `Via: ${viaEntry(minorVersion, via)}\r\n`;
+}
+
+function travellingAnswerLines(
+  { fields, status, framing, connection }: AnswerHead,
+  isChunked: boolean,
+): string {
+  const { named } = connection;
+  // It says how long a body is that follows, or that HEAD and 304 left out (RFC 9110 §8.6); nothing else.
+  const keepsLength = framing === "length" || (framing === "none" && status >= 200 && status !== 204);
+  const isCoded = fields.has(Kind.TRANSFER_ENCODING);
+  let lines = "";
+  let from = fields.lineStart(0);
+  for (let i = 0; i < fields.count; i++) {
+    const kind = fields.kind(i);
+    const isLoose = fields.isLoose(i);
+    if (kind === Kind.OTHER && named === null && !isLoose) continue;
+    let isKept = true;
+    switch (kind) {
+      case Kind.CONTENT_LENGTH:
+        isKept = keepsLength && !isCoded && status !== 205;
+        break;
+      case Kind.TRAILER:
+        isKept = isChunked;
+        break;
+      case Kind.CONNECTION:
+      case Kind.TRANSFER_ENCODING:
+      case Kind.UPGRADE:
+      case Kind.TE:
+      case Kind.KEEP_ALIVE:
+      case Kind.HOP_BY_HOP:
+        isKept = false;
+        break;
+      default:
+        isKept = !named?.has(fields.name(i).toLowerCase());
+    }
+    if (isKept && !isLoose) continue;
+    lines += fields.text.slice(from, fields.lineStart(i));
+    if (isKept) lines += `${fields.name(i)}: ${fields.value(i)}\r\n`;
+    from = fields.lineStart(i + 1);
+  }
+  return lines + fields.text.slice(from, fields.lineStart(fields.count));
+}
+
+/** Whether the answer is one that may stay silent between two pieces. */
+export function isStreamType({ fields }: AnswerHead, { streamTypes }: HeaderPolicy): boolean {
+  if (streamTypes.length === 0 || !fields.has(Kind.CONTENT_TYPE)) return false;
+  const value = fields.joined(Kind.CONTENT_TYPE);
+  const end = value.search(/[;,\s]/);
+  const type = (end === -1 ? value : value.slice(0, end)).toLowerCase();
+  return streamTypes.some((each) =>
+    each.endsWith("/*") ? type.startsWith(each.slice(0, -1)) : each === type,
+  );
+}
+
+let dateText = "";
+let dateSecond = 0;
+
+/** The time as `Date` writes it, made once a second. */
+export function httpDate(): string {
+  const now = Date.now();
+  const second = Math.floor(now / 1_000);
+  if (second !== dateSecond) {
+    dateSecond = second;
+    dateText = new Date(now).toUTCString();
+  }
+  return dateText;
+}
