@@ -86,8 +86,8 @@ const upstream = section({
   max_connections: connections().prefault(400),
   max_idle_connections: wholeNumber(0, 1_000_000).prefault(200),
   max_total_connections: connections().prefault(6000),
-  max_queue: wholeNumber(0, 1_000_000).prefault(1000),
-  queue_timeout: time().prefault("5s"),
+  max_queue: wholeNumber(0, 1_000_000).prefault(20_000),
+  queue_timeout: time().prefault("10s"),
   retries: wholeNumber(0, 10).prefault(1),
   retry_budget: ratio().prefault(0.2),
 });

@@ -14,14 +14,7 @@ const LIMIT_MS = 300_000;
 const PATIENCE_SECONDS = 60;
 
 needConnections(concurrency);
-// ab has that many requests in flight at all times, and a backend has 400 connections: the others wait their turn,
-// which the defaults (1000 for at most 5 s) are not made for.
-const proxy = await startFastPair(
-  { after },
-  {
-    upstream: { max_queue: 20_000, queue_timeout: "60s" },
-  },
-);
+const proxy = await startFastPair({ after });
 
 /** The figure after `name:`; undefined when ab did not print the line. */
 function figure(output: string, name: string): number | undefined {

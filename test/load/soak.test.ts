@@ -24,9 +24,9 @@ const QUIET_LIMIT_MS = 60_000;
 /** Time for the garbage collections that idle workers still make. */
 const SETTLE_MS = 3_000;
 /**
- * How much the memory of one worker may be above what it was after the warm-up. V8 gives back what it frees when it
- * likes, so that two equal states differ; a full run makes several hundred thousand requests, of which each
- * worker would keep less than this only if it kept fewer than some 100 bytes of each.
+ * How much the memory of one process may be above what it was after the warm-up. V8 gives back what it frees when
+ * it likes, so that two equal states differ by some MiB, after a short warm-up by 20. A worker that kept 200 bytes of
+ * each request would pass this in a full run, of some 180,000 requests for each.
  */
 const MAX_GROWTH_BYTES = 32 * 2 ** 20;
 
