@@ -50,6 +50,9 @@ global
 
 defaults
   mode http
+  # A client that leaves ends its request, here for both sides; pieces are not gathered.
+  option abortonclose
+  option http-no-delay
   timeout connect 5s
   timeout client ${isLimited ? `${LIMITS.bodyIdleTimeoutMs}ms` : "60s"}
   # Both to the head of an answer and between two pieces of its body.
@@ -64,14 +67,9 @@ frontend front
   option forwardfor
   http-request set-header X-Forwarded-Proto http${unless("X-Forwarded-Proto")}
   http-request set-header X-Forwarded-Host %[req.hdr(Host)]${unless("X-Forwarded-Host")}
-  # A client that leaves ends its request; pieces are not gathered.
-  option abortonclose
-  option http-no-delay
   default_backend back
 
 backend back
-  option abortonclose
-  option http-no-delay
   # Not checked: the one backend is never given up.
   server one 127.0.0.1:${backendPort}
 `;
