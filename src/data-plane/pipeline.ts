@@ -12,6 +12,7 @@ import { admit } from "./admit/admit.ts";
 import { errorFields, errorText } from "./forward/error-reply.ts";
 import { Exchange, type ForwardContext } from "./forward/exchange.ts";
 import { forwardedRequest } from "./forward/headers.ts";
+import { answerAsLast } from "./forward/max-forwards.ts";
 import type { AdminRelay } from "./listener/admin-relay.ts";
 import type { ClientConnection } from "./listener/client-connection.ts";
 import type { Recorder } from "./record/record.ts";
@@ -37,15 +38,22 @@ export function createPipeline({ serving, maxInFlight, adminRelay, recorder, ...
 
   return (client, head) => {
     const { active } = serving.current; // read once: a switch never splits a request
+    const reply = (
+      status: number,
+      fields: readonly string[],
+      body: string | Buffer,
+      mustClose: boolean,
+    ): void => {
+      recorder.request(active, head.method, status, 0);
+      // A client that does not take its answers gets no more of them: they would pile up here.
+      client.answer(status, fields, body, mustClose || !client.isFlushed());
+      client.flush();
+      client.finish();
+    };
     const refuse = (code: ForwardErrorCode, message: string): void => {
       const { status, source } = ERROR_CODES[code];
       forward.onFailure(active, code, message);
-      recorder.request(active, head.method, status, 0);
-      // A client that does not take its answers gets no more of them: they would pile up here.
-      const mustClose = source === "client" || !client.isFlushed();
-      client.answer(status, errorFields(code), errorText(code, message), mustClose);
-      client.flush();
-      client.finish();
+      reply(status, errorFields(code), errorText(code, message), source === "client");
     };
     const admitted = admit(head.method, head.target);
     if (admitted.code !== null) return refuse(admitted.code, admitted.message);
@@ -53,6 +61,8 @@ export function createPipeline({ serving, maxInFlight, adminRelay, recorder, ...
     if (forward.load.inFlight >= maxInFlight) {
       return refuse("TOO_MANY_REQUESTS_IN_FLIGHT", "too many requests in flight");
     }
+    const last = answerAsLast(head);
+    if (last !== null) return reply(200, last.fields, last.body, false);
     const { target, authority } = admitted;
     const request = forwardedRequest(head, target, authority, client.side, active.authority, forward.policy);
     if ("code" in request) return refuse(request.code, request.message);

@@ -30,6 +30,7 @@ export const Kind = {
   X_REAL_IP: 16,
   DATE: 17,
   CONTENT_TYPE: 18,
+  MAX_FORWARDS: 19,
 } as const;
 
 const KINDS: ReadonlyMap<string, number> = new Map([
@@ -55,6 +56,7 @@ const KINDS: ReadonlyMap<string, number> = new Map([
   ["x-real-ip", Kind.X_REAL_IP],
   ["date", Kind.DATE],
   ["content-type", Kind.CONTENT_TYPE],
+  ["max-forwards", Kind.MAX_FORWARDS],
 ]);
 
 /** Length and first letter of the names above: most names are told apart by these and need no second look. */

@@ -27,7 +27,7 @@ export interface ClientStream {
   /** All that was written has left this process; else `onClientDrained` follows when it has. */
   isFlushed(): boolean;
   /** An answer of our own, whole. @param mustClose the connection ends with it. */
-  answer(status: number, fields: readonly string[], body: string, mustClose: boolean): void;
+  answer(status: number, fields: readonly string[], body: string | Buffer, mustClose: boolean): void;
   /** Takes back an answer of which nothing has left yet. @returns false when it is too late for that. */
   retractAnswer(): boolean;
   /** Breaks off an answer that has begun, so that it cannot be taken for complete. */

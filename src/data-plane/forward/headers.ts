@@ -9,6 +9,7 @@ import { type Fields, Kind } from "../../wire/fields.ts";
 import { isHost } from "../../wire/host.ts";
 import type { RequestHead } from "../../wire/request-head.ts";
 import { clientAddress, forwardedElement, parseForwardedFor, viaEntry, viaNames } from "./forwarded.ts";
+import { nextMaxForwards } from "./max-forwards.ts";
 
 /** What is added and judged by the config, the same for every request of a worker. */
 export interface HeaderPolicy {
@@ -122,7 +123,7 @@ function hostOf(fields: Fields, minorVersion: 0 | 1): string | null | undefined 
 
 /** The lines of a request that travel on, as they came. */
 function travellingLines(head: RequestHead, authority: string | null): string {
-  const { fields, isChunked, contentLength, minorVersion } = head;
+  const { fields, method, isChunked, contentLength, minorVersion } = head;
   const { named } = head.connection;
   let lines = "";
   let from = fields.lineStart(0);
@@ -138,6 +139,12 @@ function travellingLines(head: RequestHead, authority: string | null): string {
       case Kind.CONTENT_LENGTH:
         instead = `${fields.name(i)}: ${contentLength}\r\n`;
         break;
+      case Kind.MAX_FORWARDS: {
+        const count = nextMaxForwards(method, fields);
+        if (count === null) continue;
+        instead = `${fields.name(i)}: ${count}\r\n`;
+        break;
+      }
       case Kind.TRAILER:
         if (isChunked) continue; // they travel too
         break;

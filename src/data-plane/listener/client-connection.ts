@@ -340,11 +340,11 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
     return false;
   }
 
-  answer(status: number, given: readonly string[], body: string, mustClose: boolean): void {
+  answer(status: number, given: readonly string[], body: string | Buffer, mustClose: boolean): void {
     if (mustClose) this.#isPersistent = false;
     let lines = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\nDate: ${httpDate()}\r\n`;
     for (let i = 0; i + 1 < given.length; i += 2) lines += `${given[i]}: ${given[i + 1]}\r\n`;
-    const bytes = Buffer.from(body);
+    const bytes = typeof body === "string" ? Buffer.from(body) : body;
     this.beginAnswer(`${lines}Content-Length: ${bytes.length}\r\n`, "length");
     if (!this.#isHead) this.#writer.piece(bytes);
   }

@@ -171,4 +171,35 @@ export const oneHop: readonly Case[] = [
         assert.notEqual(name.toLowerCase(), "x-inner");
     },
   },
+  ...["OPTIONS", "TRACE"].map(
+    (method): Case => ({
+      promise: "hop-by-hop",
+      says: `${method} with Max-Forwards: 0 is answered by the proxy, and without secrets`,
+      source: "RFC 9110 §7.6.2, §9.3.8",
+      run: async ({ open, backend, settled }) => {
+        const client = await open();
+        client.send(
+          request(`${method} /last`, ["Max-Forwards: 0", "X-Seen: 1", "Authorization: Basic c2VjcmV0"]),
+        );
+        const given = await client.readResponse();
+        assert.ok(given.status < 500, `${given.status}`);
+        assert.ok(!given.text.includes("c2VjcmV0"));
+        if (given.header("content-type") === "message/http")
+          assert.match(given.text, /^TRACE \/last .*X-Seen: 1/s);
+        await settled();
+        assert.equal(backend.requests.filter(({ target }) => target === "/last").length, 0);
+      },
+    }),
+  ),
+  {
+    promise: "hop-by-hop",
+    says: "Max-Forwards of OPTIONS is one less at the backend, and that of GET is left alone",
+    source: "RFC 9110 §7.6.2",
+    run: async ({ exchange }) => {
+      const counted = await exchange(request("OPTIONS /", ["Max-Forwards: 10"]));
+      assert.equal(counted.seen.field("max-forwards"), "9");
+      const left = await exchange(get("/", "Max-Forwards: 0"));
+      assert.equal(left.seen.field("max-forwards"), "0");
+    },
+  },
 ];
