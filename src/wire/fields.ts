@@ -6,7 +6,8 @@
  * that travels on is cut out of the text it came in. One object serves every head of a worker, one after the other.
  */
 
-import { COLON, CR, HTAB, IS_TEXT, IS_TOKEN, LF, SPACE } from "./octets.ts";
+import { isBlank } from "./lists.ts";
+import { COLON, CR, IS_TEXT, IS_TOKEN, LF } from "./octets.ts";
 
 /** What a field is to a proxy. OTHER is everything that just passes. */
 export const Kind = {
@@ -193,8 +194,4 @@ function kindOf(text: string, start: number, end: number): number {
     return Kind.OTHER;
   }
   return KINDS.get(text.slice(start, end).toLowerCase()) ?? Kind.OTHER;
-}
-
-function isBlank(code: number): boolean {
-  return code === SPACE || code === HTAB;
 }

@@ -4,6 +4,7 @@
  * What two readers could take differently has no reading here.
  */
 import { type Fields, Kind } from "./fields.ts";
+import { listItems } from "./lists.ts";
 
 /** Of `Content-Length`: there is none. */
 export const NO_LENGTH = -1;
@@ -72,12 +73,11 @@ export function connectionOptions(fields: Fields): ConnectionOptions {
   let isKeepAlive = false;
   let isUpgrade = false;
   const named = new Set<string>();
-  for (const item of value.split(",")) {
-    const name = item.trim();
+  for (const name of listItems(value)) {
     if (name === "close") isClose = true;
     else if (name === "keep-alive") isKeepAlive = true;
     else if (name === "upgrade") isUpgrade = true;
-    else if (name !== "" && !NOT_TO_BE_NAMED.has(name)) named.add(name);
+    else if (!NOT_TO_BE_NAMED.has(name)) named.add(name);
   }
   return { isClose, isKeepAlive, isUpgrade, named: named.size === 0 ? null : named };
 }

@@ -41,3 +41,11 @@ export function mayBeAnswer(bytes: Buffer, start: number): boolean {
   const length = Math.min(bytes.length - start, ANSWER_START.length);
   return bytes.compare(ANSWER_START, 0, length, start, start + length) === 0;
 }
+
+/** Whether all of `what` stands at `start`. */
+export function startsWith(bytes: Buffer, start: number, what: Buffer): boolean {
+  return (
+    bytes.length - start >= what.length &&
+    bytes.compare(what, 0, what.length, start, start + what.length) === 0
+  );
+}

@@ -9,7 +9,6 @@ import type { Fault, WireCase } from "./wire-case.ts";
 
 /** What a proxy says when the backend's answer is of no use. */
 const OWN_FAILURES = [502, 504];
-const GATEWAY_TIMEOUT = 504;
 const RESET_CONTENT = 205;
 
 /**
@@ -35,7 +34,7 @@ export function judgeAnswer(
     if (wrong !== null && (isSound || !isOwnFailure(got.answer))) {
       return fault(
         `answered ${got.answer?.status} ${got.answer?.reason}: ${wrong}`,
-        got.answer?.status === GATEWAY_TIMEOUT,
+        isOwnFailure(got.answer),
       );
     }
     const next = wrongWithNext(text.slice(got.end), ending, plainBody);

@@ -5,9 +5,10 @@
 import type { TestEnd } from "../support/cleanup.ts";
 import { addressOf } from "./address.ts";
 import { judgeAnswer } from "./answer-judge.ts";
-import { ANSWER_LIMIT_MS, type ExchangeOptions, exchange } from "./exchange.ts";
+import { type ExchangeOptions, exchange } from "./exchange.ts";
 import { type AnswerRead, readAnswer } from "./reference/answers.ts";
 import { type ScriptedBackend, startScriptedBackend } from "./scripted-backend.ts";
+import type { Target } from "./subject.ts";
 import { cutInto, endsOf, type Fault, markOf, type WireCase, withMark } from "./wire-case.ts";
 
 export class AnswerRuns {
@@ -32,7 +33,7 @@ export class AnswerRuns {
   }
 
   /** @returns what was wrong with it; empty when nothing was. */
-  async run(port: number, wireCase: WireCase): Promise<Fault[]> {
+  async run({ port, answerLimitMs }: Target, wireCase: WireCase): Promise<Fault[]> {
     const number = ++this.#number;
     const { ask = "GET", end } = wireCase;
     const method = ask === "HEAD" ? "HEAD" : "GET";
@@ -42,7 +43,7 @@ export class AnswerRuns {
     const plainTarget = `/plain-${markOf(number)}`;
     this.#scripted.scripts.set(target, { pieces: holdTogether(pieces, said), end });
     const isDone = followUp({ said, ask, method, plainTarget });
-    const options = { port, address: addressOf(number), limitMs: ANSWER_LIMIT_MS, isDone };
+    const options = { port, address: addressOf(number), limitMs: answerLimitMs, isDone };
     const got = await exchange({ pieces: [requestText(ask, target)], end: "keep" }, options);
     this.#scripted.scripts.delete(target);
     return judgeAnswer(wireCase, said, got, plainTarget);

@@ -29,17 +29,17 @@ export async function startCampaign(
   startSubject: StartSubject = startDaemon,
 ): Promise<Campaign> {
   const runs = direction === "requests" ? await RequestRuns.start(t) : await AnswerRuns.start(t);
-  const { port, faults: ownFaults } = await startSubject(t, runs.backendUrl);
+  const subject = await startSubject(t, runs.backendUrl);
   return {
     cases: direction === "requests" ? requestCase : answerCase,
     runBatch: async (batch) => {
-      const faults = await Promise.all(batch.map((wireCase) => runs.run(port, wireCase)));
-      const after = await runs.run(port, PLAIN[direction]);
+      const faults = await Promise.all(batch.map((wireCase) => runs.run(subject, wireCase)));
+      const after = await runs.run(subject, PLAIN[direction]);
       const others: Fault[] = after.map(({ what, isTiming }) => ({
         what: `a plain request afterwards: ${what}`,
         isTiming,
       }));
-      for (const what of await ownFaults()) others.push({ what, isTiming: false });
+      for (const what of await subject.faults()) others.push({ what, isTiming: false });
       return { faults, others: [...others, ...runs.takeStrays()] };
     },
   };

@@ -3,9 +3,6 @@ import { connect, type Socket } from "node:net";
 import { setImmediate as nextRound } from "node:timers/promises";
 import type { WireCase } from "./wire-case.ts";
 
-/** From the last byte that was sent; the time limits of the proxy are well below it. */
-export const ANSWER_LIMIT_MS = 2_000;
-
 export interface Exchanged {
   /** latin1. */
   readonly text: string;

@@ -32,7 +32,7 @@ export interface Progress {
 
 export interface FuzzResult extends Progress {
   readonly finding: Finding | null;
-  /** Batches in which something took too long, and did not when they were run again. */
+  /** Batches in which something took too long, or seemed to, and did not when it was run again. */
   readonly slowBatches: number;
 }
 
@@ -88,7 +88,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
   return { ...progress(), slowBatches, finding: null };
 }
 
-/** What only took too long counts when it does so every time: the machine may have been busy. */
+/** What is a matter of time counts when it happens every time: the machine may have been busy. */
 export async function runSurely(
   runBatch: FuzzOptions["runBatch"],
   batch: readonly WireCase[],

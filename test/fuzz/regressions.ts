@@ -52,6 +52,11 @@ export const REGRESSIONS: readonly Regression[] = [
     "takes nothing in a quoted extension for a line",
     `${CHUNKED}5;a="\r\n${BAIT}"\r\nhello\r\n0\r\n\r\n`,
   ),
+  // 0xa0 is white space to String.trim(), and to nobody in HTTP.
+  sends(
+    "takes 0xa0 before a name in Connection for a part of that name",
+    `GET / HTTP/1.1\r\n${H}Connection: \xa0x-mark\r\nX-Mark: ${MARK}\r\n\r\n`,
+  ),
   sends("serves a client no more that has reset", GET, { end: "reset" }),
 
   says("passes 103 on", `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${OK}Content-Length: 0\r\n\r\n`, {

@@ -27,13 +27,12 @@ export function judgeAnswers(
 ): Fault[] {
   const faults: Fault[] = [];
   const fault = (what: string, isTiming = false): void => {
-    const context = `the client had sent ${describe(sent)} and got ${JSON.stringify(text)}`;
+    const context = `the client had sent ${describe(sent)} and got ${JSON.stringify(text)}, ${ending}`;
     faults.push({ what: `${what}; ${context}`, isTiming });
   };
   const isMore = sent.rest === "incomplete" || sent.rest === "malformed";
   const mayAnswer = sent.whole.length + (isMore ? 1 : 0);
   const served = new Set<number>();
-  let hasTimedOut = false;
   let answered = 0;
   for (let at = 0; at < text.length; answered++) {
     const nth = `answer ${answered + 1}`;
@@ -56,7 +55,6 @@ export function judgeAnswers(
     if (Number.isNaN(serial)) {
       const { status } = answer;
       const isTimeout = status === TIMEOUT || status === GATEWAY_TIMEOUT;
-      hasTimedOut ||= isTimeout;
       if (!isRefusal(status)) fault(`${nth} is ${status}, and not the backend's`, isTimeout);
       continue;
     }
@@ -70,7 +68,7 @@ export function judgeAnswers(
   }
   if (isLate) fault("neither answered nor closed in time", true);
   else if (isSound && served.size < sent.whole.length) {
-    fault(`${served.size} of ${sent.whole.length} sound requests were served`, hasTimedOut);
+    fault(`${served.size} of ${sent.whole.length} sound requests were served`, true);
   }
   return faults;
 }

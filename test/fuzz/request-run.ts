@@ -5,11 +5,12 @@
 import type { RawBackend } from "../support/backend.ts";
 import type { TestEnd } from "../support/cleanup.ts";
 import { addressOf } from "./address.ts";
-import { ANSWER_LIMIT_MS, exchange } from "./exchange.ts";
+import { exchange } from "./exchange.ts";
 import { clientOf, startRecordingBackend } from "./recording-backend.ts";
 import { isBeginningOf, requestDifference } from "./reference/fidelity.ts";
 import { type RequestMessage, type RequestsRead, readRequests } from "./reference/requests.ts";
 import { countAnswers, describe, judgeAnswers, show } from "./request-judge.ts";
+import type { Target } from "./subject.ts";
 import { type Fault, type WireCase, withMark } from "./wire-case.ts";
 
 /** So many cases after its own a request may still arrive, and is judged by the same rules. */
@@ -48,7 +49,7 @@ export class RequestRuns {
   }
 
   /** @returns what was wrong with it; empty when nothing was. */
-  async run(port: number, wireCase: WireCase): Promise<Fault[]> {
+  async run({ port, answerLimitMs }: Target, wireCase: WireCase): Promise<Fault[]> {
     const number = ++this.#number;
     const address = addressOf(number);
     const { end, isSound } = wireCase;
@@ -60,7 +61,7 @@ export class RequestRuns {
     this.#running.delete(addressOf(number - KEPT_CASES));
     const isDone = (text: string): boolean =>
       end === "keep" && sent.rest === "nothing" && countAnswers(text, sent.whole) === sent.whole.length;
-    const got = await exchange({ pieces, end }, { port, address, limitMs: ANSWER_LIMIT_MS, isDone });
+    const got = await exchange({ pieces, end }, { port, address, limitMs: answerLimitMs, isDone });
     // A client that ends its side may be taken for one that has left.
     const mustServe = isSound && end === "keep";
     return end === "reset"

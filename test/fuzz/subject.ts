@@ -3,15 +3,21 @@ import type { TestEnd } from "../support/cleanup.ts";
 import type { JsonObject } from "../support/http-client.ts";
 import { startProxy, type TestProxy } from "../support/proxy.ts";
 
-export interface Subject {
+export interface Target {
   readonly port: number;
+  /** From the last byte that was sent; the proxy's own time limits are well below it. */
+  readonly answerLimitMs: number;
+}
+
+export interface Subject extends Target {
   /** @returns what is wrong with the process itself: it crashed, or logged an error of its own. */
   faults(): Promise<string[]>;
 }
 
 export type StartSubject = (t: TestEnd, backendUrl: string) => Promise<Subject>;
 
-/** Well below the limit within which every connection must have been answered or closed. */
+const ANSWER_LIMIT_MS = 2_000;
+/** Well below it. */
 const SHORT_LIMITS = {
   server: { header_timeout: "300ms", body_idle_timeout: "300ms", keep_alive_timeout: "10s" },
   upstream: { response_timeout: "600ms", body_idle_timeout: "300ms" },
@@ -24,6 +30,7 @@ export const startDaemon: StartSubject = async (t, backendUrl) => {
   let linesRead = 0;
   return {
     port: proxy.port,
+    answerLimitMs: ANSWER_LIMIT_MS,
     faults: async () => {
       const faults = proxy
         .logs()

@@ -17,7 +17,10 @@ export interface WireCase {
 /** What was wrong with a case. */
 export interface Fault {
   readonly what: string;
-  /** Something took too long: that may be the machine's fault, so it has to happen again. */
+  /**
+   * Something took too long, or was refused or closed as if it had: that may be the machine's fault, so it has to
+   * happen again and again.
+   */
   readonly isTiming: boolean;
 }
 

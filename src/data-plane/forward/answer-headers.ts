@@ -5,6 +5,7 @@
  */
 import type { AnswerHead } from "../../wire/answer-head.ts";
 import { Kind } from "../../wire/fields.ts";
+import { listItems } from "../../wire/lists.ts";
 import { viaEntry } from "./forwarded.ts";
 import type { HeaderPolicy } from "./headers.ts";
 
@@ -30,12 +31,8 @@ export function upgradeLines(head: AnswerHead, policy: HeaderPolicy): string {
 
 /** Whether a 101 changes to what was asked for (RFC 9110 §7.8), and to nothing else. */
 export function isWantedUpgrade({ fields }: AnswerHead, wanted: string | null): boolean {
-  const asked = new Set((wanted ?? "").toLowerCase().split(/\s*,\s*/));
-  const given = fields
-    .joined(Kind.UPGRADE)
-    .toLowerCase()
-    .split(/\s*,\s*/);
-  return given.every((protocol) => asked.has(protocol));
+  const asked = new Set(listItems((wanted ?? "").toLowerCase()));
+  return listItems(fields.joined(Kind.UPGRADE).toLowerCase()).every((protocol) => asked.has(protocol));
 }
 
 function upgradeOf({ fields }: AnswerHead): string {

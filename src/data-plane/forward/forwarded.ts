@@ -5,6 +5,7 @@
  * What cannot be read ends the reading there; it never makes somebody else the client.
  */
 import { isIP } from "node:net";
+import { trimBlanks } from "../../wire/lists.ts";
 
 /** More proxies in a row do not exist; without it a client could have us check thousands of addresses. */
 const MAX_HOPS = 32;
@@ -140,7 +141,7 @@ function namesWanted(value: string, wanted: string, hasComments: boolean): boole
 function receivedBy(entry: string): string | undefined {
   const comment = entry.indexOf("(");
   const words = comment === -1 ? entry : entry.slice(0, comment);
-  return words.trim().split(/[ \t]+/)[1];
+  return trimBlanks(words).split(/[ \t]+/)[1];
 }
 
 /** The comma in front of the element that ends at `end`; -1: none. Knows quoted strings, read backwards. */
@@ -159,7 +160,7 @@ function commaBefore(value: string, end: number): number {
 
 /** @returns the value of `for`, empty when there is none; null when the element is malformed. */
 function forOf(element: string): string | null {
-  const text = element.trim();
+  const text = trimBlanks(element);
   let node: string | null = null;
   PARAMETER.lastIndex = 0;
   for (;;) {
@@ -179,7 +180,7 @@ function forOf(element: string): string | null {
  * @returns the address alone; null when it is none.
  */
 function addressOf(entry: string): string | null {
-  let node = entry.trim();
+  let node = trimBlanks(entry);
   if (node.length > 1 && node.startsWith('"') && node.endsWith('"')) node = node.slice(1, -1);
   if (node.includes("%")) return null; // a zone means nothing on another host
   if (node.startsWith("[")) {

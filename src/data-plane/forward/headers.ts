@@ -7,6 +7,7 @@
  */
 import { type Fields, Kind } from "../../wire/fields.ts";
 import { isHost } from "../../wire/host.ts";
+import { listItems } from "../../wire/lists.ts";
 import type { RequestHead } from "../../wire/request-head.ts";
 import { clientAddress, forwardedElement, parseForwardedFor, viaEntry, viaNames } from "./forwarded.ts";
 import { nextMaxForwards } from "./max-forwards.ts";
@@ -240,11 +241,7 @@ function wantedUpgrade({
   contentLength,
 }: RequestHead): string | null {
   if (!connection.isUpgrade || minorVersion === 0 || isChunked || contentLength > 0) return null;
-  const wanted = fields
-    .joined(Kind.UPGRADE)
-    .split(",")
-    .map((protocol) => protocol.trim())
-    .filter((protocol) => protocol !== "" && !/^h2c?$/i.test(protocol));
+  const wanted = listItems(fields.joined(Kind.UPGRADE)).filter((protocol) => !/^h2c?$/i.test(protocol));
   return wanted.length === 0 ? null : wanted.join(", ");
 }
 

@@ -55,7 +55,9 @@ export function readRequests(text: string, options: { emptyLines: boolean }): Re
     for (;;) {
       begun = null;
       if (options.emptyLines) while (text.startsWith("\r\n", cursor.at)) cursor.at += 2;
-      if (cursor.isAtEnd) return stopped("nothing");
+      // An empty line begins nothing, so the half of one does not either.
+      const isHalfLine = options.emptyLines && text.slice(cursor.at) === "\r";
+      if (cursor.isAtEnd || isHalfLine) return stopped("nothing");
       const soFar: BodySoFar = { body: "", trailers: [] };
       const head = readHead(cursor);
       begun = Object.assign(soFar, head);

@@ -12,12 +12,15 @@ import type { Subject } from "../subject.ts";
 import { BackendSide } from "./backend-side.ts";
 import { type Flaws, IDLE_LIMIT_MS } from "./flaws.ts";
 
+/** Twice its own and more. */
+const ANSWER_LIMIT_MS = 1_000;
+
 export async function startTinyProxy(t: TestEnd, backendUrl: string, flaws: Flaws = {}): Promise<Subject> {
   const backends = new BackendSide(Number(new URL(backendUrl).port), flaws);
   const listener = await startRawBackend(t, (client) => serve(client, backends, flaws), {
     allowHalfOpen: true,
   });
-  return { port: listener.port, faults: () => Promise.resolve([]) };
+  return { port: listener.port, answerLimitMs: ANSWER_LIMIT_MS, faults: () => Promise.resolve([]) };
 }
 
 function serve(client: Socket, backends: BackendSide, flaws: Flaws): void {
