@@ -29,7 +29,8 @@ export function startSweeper(
   const timer = setInterval(() => {
     const nowMs = clock.nowMs();
     coarse.nowMs = nowMs + tickMs;
-    look(nowMs);
+    // After what has come meanwhile: a process that stood still must not blame its clients for it.
+    setImmediate(look, nowMs);
   }, tickMs).unref();
   return { coarse, stop: () => clearInterval(timer) };
 }

@@ -129,3 +129,27 @@ test("a connection that is idle does not keep the head of its last request", lim
   const growth = await growthDuring(worker, () => ask(400)); // 80 MB of heads
   assert.ok(growth < 40 * 1024 * 1024, `grew by ${Math.round(growth / 1024 / 1024)} MiB`);
 });
+
+test(
+  "a worker that stood still does not blame its clients: what they have sent meanwhile counts",
+  limit,
+  async (t) => {
+    const backend = await startBackend(t);
+    const own = await startProxy(t, {
+      v1: backend.url,
+      v2: backend.url,
+      config: { server: { header_timeout: "300ms" } },
+    });
+    const [pid = 0] = await own.workerPids();
+    for (let round = 0; round < 3; round++) {
+      const client = await openRaw(own.port, { t });
+      client.send("GET / HTTP/1.1\r\n");
+      await waitUntil("the worker has it", async () => (await own.status()).workers.length === 1);
+      process.kill(pid, "SIGSTOP");
+      client.send("Host: h\r\n\r\n");
+      await new Promise((resolve) => setTimeout(resolve, 600)); // twice the limit
+      process.kill(pid, "SIGCONT");
+      assert.equal((await client.readResponse()).status, 200);
+    }
+  },
+);
