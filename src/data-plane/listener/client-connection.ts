@@ -15,7 +15,7 @@ import { FORWARD_ERRORS, type ForwardErrorCode } from "../../core/errors.ts";
 import type { Member } from "../../core/roster.ts";
 import { ChunkedDecoder, type ChunkSink } from "../../wire/chunked-decoder.ts";
 import { Fields } from "../../wire/fields.ts";
-import { findHeadEnd, isHopeless, skipEmptyLines } from "../../wire/head-search.ts";
+import { findHeadEnd, isHopeless, skipEmptyLines, startsWith } from "../../wire/head-search.ts";
 import { CR } from "../../wire/octets.ts";
 import { type RequestHead, readRequestHead } from "../../wire/request-head.ts";
 import { httpDate } from "../forward/answer-headers.ts";
@@ -70,6 +70,7 @@ const LINGER_MS = 1_000;
 const LINGER_AFTER_UPLOAD_MS = 5_000;
 
 const EMPTY = Buffer.alloc(0);
+const HEAD_METHOD = Buffer.from("HEAD ", "latin1");
 
 /** One for all heads: each is used up before the next is read. */
 const fields = new Fields();
@@ -98,6 +99,7 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
   /** Of a body with a length: what is still to come. */
   #left = 0;
   #decoder: ChunkedDecoder | null = null;
+  /** The method is HEAD, also where a request is refused before its head is whole. */
   #isHead = false;
   #isContinueAwaited = false;
   /** Another request may follow this one. */
@@ -174,12 +176,14 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
     const end = findHeadEnd(bytes, start);
     const size = (end === -1 ? bytes.length : end) - start;
     this.#pending = end === -1 ? bytes.subarray(start) : end === bytes.length ? null : bytes.subarray(end);
+    if (end === -1 || size > maxHeaderBytes) this.#isHead = startsWith(bytes, start, HEAD_METHOD);
     if (size > maxHeaderBytes) this.#refuseLarge(bytes.toString("latin1", start, start + maxHeaderBytes));
     else if (end === -1) {
       if (!isHopeless(bytes, start)) return false;
       this.refuse("MALFORMED_REQUEST", "the request has a control character or a bare line end in its head");
     } else {
       const head = readRequestHead(bytes.toString("latin1", start, end), fields, maxHeaderCount);
+      this.#isHead = "fault" in head ? startsWith(bytes, start, HEAD_METHOD) : head.method === "HEAD";
       if ("fault" in head) this.#refuseHead(head.fault, head.isTooMany === true);
       else if (head.target.length > maxTargetBytes) this.#refuseTarget();
       else this.#begin(head);
@@ -212,7 +216,6 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
     this.#isPersistent = wantsMore && this.#requests < this.#context.limits.maxRequestsPerConnection;
     this.#phase = RUNNING;
     this.#hasHeadBegun = false;
-    this.#isHead = head.method === "HEAD";
     this.#isContinueAwaited = head.expectsContinue;
     this.#isAnswered = false;
     this.#isBodyWanted = false;

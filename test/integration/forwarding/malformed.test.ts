@@ -170,3 +170,19 @@ test("leading empty lines before a request are taken and not passed on", limit, 
   assert.equal((await client.send(`\r\n\r\n${GET}`).readResponse()).text, "ok");
   assert.match(received, /^GET \/ /);
 });
+
+test("a HEAD that is refused before its head is whole gets no body either", limit, async (t) => {
+  for (const [bytes, status] of [
+    ["HEAD / HTTP/1.1\r\nHost: a b\r\n\r\n", 400],
+    ["HEAD / HTTP/1.1\r\nnonsense\r\n\r\n", 400],
+    ["HEAD / HTTP/1.1\nHost: h\n\n", 400],
+    [`HEAD / HTTP/1.1\r\nX: ${"x".repeat(20_000)}\r\n\r\n`, 431],
+    [`HEAD /${"x".repeat(9_000)} HTTP/1.1\r\nHost: h\r\n\r\n`, 414],
+  ] as const) {
+    const client = await openRaw(proxy.port, { t });
+    const answer = await client.send(bytes).readResponse({ method: "HEAD" });
+    assert.equal(answer.status, status);
+    await client.waitClosed();
+    assert.equal(client.unread.length, 0, `${status}`);
+  }
+});
