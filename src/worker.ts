@@ -9,7 +9,7 @@ import type { Config } from "./config/schema.ts";
 import { systemClock } from "./core/clock.ts";
 import { ConnectionCount, isCountedTogether } from "./core/connection-count.ts";
 import type { ForwardErrorCode } from "./core/errors.ts";
-import { shareOf } from "./core/share.ts";
+import { looseShareOf, shareOf } from "./core/share.ts";
 import type { Version } from "./core/version.ts";
 import type { Backend } from "./data-plane/backend/backend.ts";
 import { ask } from "./data-plane/forward/ask.ts";
@@ -120,7 +120,7 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
   const policy = headerPolicy(config);
   const onRequest = createPipeline({
     serving,
-    maxInFlight: shareOf(config.server.maxInFlight, share),
+    maxInFlight: looseShareOf(config.server.maxInFlight, share),
     adminRelay: createAdminRelay(config.admin.onTrafficPort, async (call) => {
       const answer = await channel.ask<ToWorker & { type: "admin-answer" }>(
         (id) => ({ type: "admin-call", id, call }),
@@ -246,7 +246,7 @@ function connectionGate(
   const share = { index, workers };
   if (!isCountedTogether(server, workers)) {
     return new ConnectionCount({
-      total: shareOf(server.maxConnections, share),
+      total: looseShareOf(server.maxConnections, share),
       perClient: shareOf(server.maxConnectionsPerClient, share),
     });
   }

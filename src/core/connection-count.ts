@@ -45,8 +45,7 @@ export class ConnectionCount {
 
 /**
  * Whether the limits are kept exactly, over all workers together: each connection is then asked for at the primary. A
- * large limit alone is shared out instead, since connections do not come to the workers in equal parts but asking
- * costs more than such a limit is worth.
+ * large limit alone is shared out instead (looseShareOf): asking costs more than its exactness is worth.
  */
 export function isCountedTogether(
   { maxConnections, maxConnectionsPerClient }: { maxConnections: number; maxConnectionsPerClient: number },

@@ -15,3 +15,11 @@ export function shareOf(total: number, { index, workers }: Share): number {
 export function shareOrNone(total: number, share: Share): number {
   return total === 0 ? 0 : shareOf(total, share);
 }
+
+/**
+ * For what comes to the workers in parts that are not equal, such as connections and their requests: up to twice an
+ * even part, so that nothing is refused while others have room; in sum it can be passed by as much.
+ */
+export function looseShareOf(total: number, share: Share): number {
+  return total === 0 ? 0 : Math.min(total, 2 * shareOf(total, share));
+}

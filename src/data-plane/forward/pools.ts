@@ -3,7 +3,7 @@
  * their sizes and time limits.
  */
 import type { Config } from "../../config/schema.ts";
-import { type Share, shareOf, shareOrNone } from "../../core/share.ts";
+import { looseShareOf, type Share, shareOf, shareOrNone } from "../../core/share.ts";
 import type { Backend } from "../backend/backend.ts";
 import { ConnectionPool, type PoolLimits } from "./connection-pool.ts";
 
@@ -18,7 +18,7 @@ export function poolLimits(config: Config, share: Share): PoolLimits {
   return {
     maxConnections: shareOf(perBackend, share),
     maxIdleConnections: shareOrNone(Math.min(upstream.maxIdleConnections, perBackend), share),
-    maxQueue: shareOrNone(upstream.maxQueue, share),
+    maxQueue: looseShareOf(upstream.maxQueue, share),
     connectTimeoutMs: upstream.connectTimeoutMs,
     tlsHandshakeTimeoutMs: upstream.tlsHandshakeTimeoutMs,
     keepAliveTimeoutMs: upstream.keepAliveTimeoutMs,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { shareOf, shareOrNone } from "../../../src/core/share.ts";
+import { looseShareOf, shareOf, shareOrNone } from "../../../src/core/share.ts";
 
 function shares(total: number, workers: number): number[] {
   return Array.from({ length: workers }, (_, index) => shareOf(total, { index, workers }));
@@ -28,4 +28,13 @@ test("0 is 0 where it switches something off, and else shared out", () => {
       assert.equal(shareOrNone(total, share), total === 0 ? 0 : shareOf(total, share));
     }
   }
+});
+
+test("a loose share is up to twice an even part, never more than all of it, and 0 of 0", () => {
+  const loose = (total: number, workers: number) => looseShareOf(total, { index: 0, workers });
+  assert.deepEqual([loose(20_000, 2), loose(20_000, 4), loose(20_000, 1)], [20_000, 10_000, 20_000]);
+  assert.deepEqual(
+    [loose(1, 8), loose(0, 2), loose(Number.POSITIVE_INFINITY, 2)],
+    [1, 0, Number.POSITIVE_INFINITY],
+  );
 });
