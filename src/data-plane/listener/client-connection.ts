@@ -71,6 +71,7 @@ const LINGER_AFTER_UPLOAD_MS = 5_000;
 
 const EMPTY = Buffer.alloc(0);
 const HEAD_METHOD = Buffer.from("HEAD ", "latin1");
+const CONTINUE = "HTTP/1.1 100 ";
 
 /** One for all heads: each is used up before the next is read. */
 const fields = new Fields();
@@ -101,6 +102,7 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
   #decoder: ChunkedDecoder | null = null;
   /** The method is HEAD, also where a request is refused before its head is whole. */
   #isHead = false;
+  /** Nobody has asked for the body yet, and none of it has come. */
   #isContinueAwaited = false;
   /** Another request may follow this one. */
   #isPersistent = true;
@@ -216,11 +218,11 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
     this.#isPersistent = wantsMore && this.#requests < this.#context.limits.maxRequestsPerConnection;
     this.#phase = RUNNING;
     this.#hasHeadBegun = false;
-    this.#isContinueAwaited = head.expectsContinue;
     this.#isAnswered = false;
     this.#isBodyWanted = false;
     this.#left = head.contentLength;
     this.#body = head.isChunked ? CHUNKED : head.contentLength > 0 ? LENGTH : NO_BODY;
+    this.#isContinueAwaited = head.expectsContinue && this.#body !== NO_BODY;
     if (head.isChunked) this.#startDecoder();
     this.#context.onRequest(this, head);
   }
@@ -235,6 +237,7 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
   }
 
   #readBody(bytes: Buffer): void {
+    this.#isContinueAwaited = false;
     if (this.#body === LENGTH) {
       const end = Math.min(bytes.length, this.#left);
       this.#left -= end;
@@ -296,20 +299,24 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
   }
 
   writeInterim(lines: string): void {
-    if (!this.#isAnswered) this.#writer.text(`${lines}\r\n`);
+    if (this.#isAnswered) return;
+    if (lines.startsWith(CONTINUE)) this.#isContinueAwaited = false;
+    this.#writer.text(`${lines}\r\n`);
   }
 
   /** For a request whose body we take ourselves, and whose client waits to be told so (RFC 9110 §10.1.1). */
   writeContinue(): void {
     if (!this.#isContinueAwaited || this.#pending !== null) return;
-    this.writeInterim("HTTP/1.1 100 Continue\r\n");
+    this.writeInterim(`${CONTINUE}Continue\r\n`);
     this.flush();
   }
 
   beginAnswer(lines: string, framing: AnswerFraming): void {
     this.#isAnswered = true;
     this.#framing = framing;
-    if (framing === "close" || this.#context.ending.isEnding) this.#isPersistent = false;
+    // Clients that were not told to go on leave the body out, curl after a 417 too: what came next would be taken for it.
+    const isBodyInDoubt = this.#isContinueAwaited && this.#pending === null;
+    if (framing === "close" || isBodyInDoubt || this.#context.ending.isEnding) this.#isPersistent = false;
     this.#writer.mark();
     const coding = framing === "chunked" ? "Transfer-Encoding: chunked\r\n" : "";
     const connection = this.#isPersistent ? this.#keepAliveLines() : "Connection: close\r\n";

@@ -477,6 +477,31 @@ test(
 
 // ── how long it goes on ───────────────────────────────────────────────────────────────────────────
 
+test(
+  "an answer closes the connection when its client still waits to be asked for the body",
+  limit,
+  async (t) => {
+    const awaiting = "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n";
+    const goOn = "HTTP/1.1 100 Continue\r\n";
+    for (const [bytes, interim, connection] of [
+      [awaiting, "", "close"],
+      [awaiting, "HTTP/1.1 103 Early Hints\r\n", "close"],
+      [awaiting, goOn, "keep-alive"],
+      [`${awaiting}x`, "", "keep-alive"], // it has not waited
+      [awaiting.replace("Length: 1", "Length: 0"), "", "keep-alive"],
+    ] as const) {
+      const scene = await startScene(t);
+      scene.onRequest = () => {
+        if (interim !== "") scene.connection.writeInterim(interim);
+        scene.answer("");
+      };
+      scene.client.send(bytes);
+      const answer = await scene.client.readResponse();
+      assert.equal(answer.header("connection"), connection, JSON.stringify([bytes, interim]));
+    }
+  },
+);
+
 test("after as many requests as allowed the last answer says that it closes", limit, async (t) => {
   const scene = await startScene(t, { maxRequestsPerConnection: 3 });
   scene.onRequest = () => scene.answer("");
