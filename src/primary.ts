@@ -16,6 +16,7 @@ import { bindListeningSocket } from "./control-plane/workers/listening-socket.ts
 import { Supervisor } from "./control-plane/workers/supervisor.ts";
 import { systemClock } from "./core/clock.ts";
 import { StartError } from "./core/errors.ts";
+import { hostAndPort } from "./core/host-and-port.ts";
 import { readBuild } from "./telemetry/build.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createMetrics } from "./telemetry/scrape.ts";
@@ -122,7 +123,7 @@ async function startPrimary(config: Config): Promise<void> {
     {
       version: build.version,
       node: build.node,
-      listen: `http://${config.server.host}:${socket.port}`,
+      listen: `http://${hostAndPort(config.server.host, socket.port)}`,
       admin: admin.url,
       workers: config.server.workers,
       backends: Object.fromEntries(config.backends.map(({ version, origin }) => [version, origin])),

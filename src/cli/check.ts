@@ -4,6 +4,7 @@
  * Pure; opens no port and no state. Says whether there is a token, never which.
  */
 import type { Config } from "../config/schema.ts";
+import { hostAndPort } from "../core/host-and-port.ts";
 
 /** @param file as the operator named it. @returns lines, each ended. */
 export function checkReport(file: string, config: Config): string {
@@ -25,6 +26,5 @@ export function checkReport(file: string, config: Config): string {
 }
 
 function address(host: string, port: number): string {
-  const shown = host.includes(":") ? `[${host}]` : host;
-  return `http://${shown}:${port === 0 ? "(any free port)" : port}`;
+  return `http://${hostAndPort(host, port === 0 ? "(any free port)" : port)}`;
 }

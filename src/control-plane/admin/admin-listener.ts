@@ -5,10 +5,11 @@
  * the router's.
  */
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
-import { type AddressInfo, isIPv6 } from "node:net";
+import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import type { AdminAnswer, AdminCall } from "../../core/admin-call.ts";
 import { ERROR_CODES, type ErrorCode, ProxyError, StartError } from "../../core/errors.ts";
+import { hostAndPort } from "../../core/host-and-port.ts";
 import { readAdminCall, writeAdminAnswer } from "../../http/admin-exchange.ts";
 import { PROBLEM_TYPE, problemAnswer, problemBody, problemFromError } from "../../http/problem.ts";
 import type { AdminLog } from "./admin-deps.ts";
@@ -143,8 +144,4 @@ function cannotListen(error: NodeJS.ErrnoException, host: string, port: number):
   };
   const why = what[error.code ?? ""] ?? error.message;
   return new StartError(`the admin API cannot listen on ${address}: ${why}`, 1, { cause: error });
-}
-
-function hostAndPort(host: string, port: number): string {
-  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }

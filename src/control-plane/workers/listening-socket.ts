@@ -10,6 +10,7 @@ import { lookup } from "node:dns/promises";
 import { createServer, isIP, type Server } from "node:net";
 import { getSystemErrorName } from "node:util";
 import { StartError } from "../../core/errors.ts";
+import { hostAndPort } from "../../core/host-and-port.ts";
 
 /** What node:net has inside: libuv's TCP handle. Only what is used here. */
 export interface TcpHandle {
@@ -60,7 +61,7 @@ export async function bindListeningSocket(
 }
 
 function bindError(code: string, host: string, port: number): StartError {
-  const where = `${host}:${port}`;
+  const where = hostAndPort(host, port);
   switch (code) {
     case "EADDRINUSE":
       return new StartError(
