@@ -76,8 +76,9 @@ export function forwardedRequest(
   policy: HeaderPolicy,
 ): ForwardedRequest | HeaderRefusal {
   const { fields, method, minorVersion, isChunked, contentLength } = head;
-  if (hasBeenHere(fields, policy)) {
-    return { code: "LOOP_DETECTED", message: `the request has come through ${policy.ownName} before` };
+  const knownAs = hasBeenHere(fields, policy);
+  if (knownAs !== null) {
+    return { code: "LOOP_DETECTED", message: `the request has come through ${knownAs} before` };
   }
   const host = hostOf(fields, minorVersion);
   if (host === undefined) {
@@ -105,9 +106,11 @@ export function forwardedRequest(
   };
 }
 
-function hasBeenHere(fields: Fields, { via, ownName }: HeaderPolicy): boolean {
-  if (fields.has(Kind.FORWARDED) && fields.joined(Kind.FORWARDED).includes(ownName)) return true;
-  return via !== null && fields.has(Kind.VIA) && viaNames(fields.joined(Kind.VIA), via);
+/** @returns the name of ours that it has: the one in `Via` may be another daemon's too; null for none. */
+function hasBeenHere(fields: Fields, { via, ownName }: HeaderPolicy): string | null {
+  if (fields.has(Kind.FORWARDED) && fields.joined(Kind.FORWARDED).includes(ownName)) return ownName;
+  const isInVia = via !== null && fields.has(Kind.VIA) && viaNames(fields.joined(Kind.VIA), via);
+  return isInVia ? `"Via: ${via}"` : null;
 }
 
 /** @returns null: none, which HTTP/1.0 allows; undefined: it must be refused. */

@@ -414,6 +414,15 @@ test("what was worked out for one request of a connection does not reach another
   }
 });
 
+test("a loop is told by the name that it was seen by", () => {
+  const messageFor = (line: string): string => {
+    const request = forwarded([HOST, line], { policy: VIA });
+    return "message" in request ? request.message : "none";
+  };
+  assert.match(messageFor("Via: 1.1 proxy"), /"Via: proxy"/);
+  assert.match(messageFor("Forwarded: for=1.1.1.1;by=_ours-1"), /through ours-1 before/);
+});
+
 test("our name is added to Via, with the version that came; one that has it already is a loop", () => {
   assert.deepEqual(toBackend([HOST, "Via: 1.1 other"], { policy: VIA }), [
     HOST,
