@@ -195,6 +195,7 @@ export function viaName() {
     if (typeof input === "string" && /^(auto|off)$/i.test(input) && input !== input.toLowerCase()) {
       return { hint: "write it in lower case" };
     }
+    if (input === "on") return { hint: "write auto" }; // text in YAML 1.2, and hardly meant as a name
     return readText(input, (name) => name.length <= 64 && /^[A-Za-z0-9._-]+(:\d{1,5})?$/.test(name));
   });
 }

@@ -128,6 +128,7 @@ const BAD_KEYS: readonly (readonly [what: string, yaml: string, ...expected: str
     "server.via (line 3): expected auto, off, or a name of 1 to 64 letters, digits",
   ],
   ["false for off", "server: { via: false }", "found false; write off"],
+  ["on for a name in Via", "server: { via: on }", 'found "on"; write auto'],
   ["OFF for off", "server: { via: OFF }", 'found "OFF"; write it in lower case'],
   ["a name in Via that is a number", "server: { via: 12 }", "found 12; write it in quotes"],
   [

@@ -238,6 +238,7 @@ const KINDS: readonly {
       "ä",
       "OFF",
       "Auto",
+      "on",
       "x".repeat(65),
       "a\r\nb",
       1,
