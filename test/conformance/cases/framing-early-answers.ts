@@ -177,4 +177,24 @@ export const framingEarlyAnswers: readonly Case[] = [
       await settled();
     },
   },
+  {
+    promise: "framing",
+    says: "a client that leaves out the body it was refused, and goes on, has nothing of the next request taken for a request of its own",
+    source: "RFC 9110 §10.1.1; curl after a 417",
+    run: async ({ open, backend, settled }) => {
+      const client = await open();
+      const bait = "GET /bait HTTP/1.1\r\nHost: h\r\n\r\n";
+      const next = request("POST /two", [`Content-Length: ${bait.length}`], bait);
+      // As long as the head of the next one: its body would then be a request.
+      const length = `Content-Length: ${next.length - bait.length}`;
+      client.send(request("POST /one", ["Expect: 100-continue", length]));
+      const seen = await backend.request();
+      backend.respond();
+      seen.answer(answer("417 Expectation Failed"));
+      assert.equal((await client.readResponse()).status, 417);
+      client.send(next);
+      await settled();
+      assert.equal(backend.requests.filter(({ target }) => target === "/bait").length, 0);
+    },
+  },
 ];
