@@ -19,6 +19,7 @@ import { createPools } from "./data-plane/forward/pools.ts";
 import { RetryBudget } from "./data-plane/forward/retry-budget.ts";
 import { startSweeper } from "./data-plane/forward/sweeper.ts";
 import { createAdminRelay } from "./data-plane/listener/admin-relay.ts";
+import { keepAliveLines } from "./data-plane/listener/client-connection.ts";
 import { createTrust } from "./data-plane/listener/client-side.ts";
 import { Drains } from "./data-plane/listener/drain.ts";
 import { type ConnectionGate, HttpListener } from "./data-plane/listener/http-listener.ts";
@@ -149,6 +150,7 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
   const listener = new HttpListener({
     context: {
       limits: config.server,
+      keepAliveLines: keepAliveLines(keepAliveTimeoutMs),
       coarse: sweeper.coarse,
       ending,
       onRequest,

@@ -54,7 +54,6 @@ function travellingAnswerLines(
   const { named } = connection;
   // It says how long a body is that follows, or that HEAD and 304 left out (RFC 9110 §8.6); nothing else.
   const keepsLength = framing === "length" || (framing === "none" && status >= 200 && status !== 204);
-  const isCoded = fields.has(Kind.TRANSFER_ENCODING);
   let lines = "";
   let from = fields.lineStart(0);
   for (let i = 0; i < fields.count; i++) {
@@ -64,7 +63,7 @@ function travellingAnswerLines(
     let isKept = true;
     switch (kind) {
       case Kind.CONTENT_LENGTH:
-        isKept = keepsLength && !isCoded && status !== 205;
+        isKept = keepsLength && status !== 205;
         break;
       case Kind.TRAILER:
         isKept = isChunked;

@@ -36,6 +36,8 @@ export interface ConnectionLimits {
 /** What all connections of a listener share. */
 export interface ConnectionContext {
   readonly limits: ConnectionLimits;
+  /** What an answer says when another request may follow, see keepAliveLines(). */
+  readonly keepAliveLines: string;
   /** The time as of the next sweep, ms: exact enough for time limits, never early, and free per request. */
   readonly coarse: { nowMs: number };
   /** The worker is ending: answers ask the client to close. */
@@ -44,6 +46,13 @@ export interface ConnectionContext {
   onRequest(client: ClientConnection, head: RequestHead): void;
   /** What was refused before it was a request. */
   onRefusal(code: ForwardErrorCode, message: string): void;
+}
+
+/** The hint spares a client the race with our closing; seconds, rounded down. */
+export function keepAliveLines(keepAliveTimeoutMs: number): string {
+  const seconds = Math.floor(keepAliveTimeoutMs / 1_000);
+  const hint = seconds > 0 ? `Keep-Alive: timeout=${seconds}\r\n` : "";
+  return `Connection: keep-alive\r\n${hint}`;
 }
 
 const HEAD = 0;
@@ -319,16 +328,8 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
     if (framing === "close" || isBodyInDoubt || this.#context.ending.isEnding) this.#isPersistent = false;
     this.#writer.mark();
     const coding = framing === "chunked" ? "Transfer-Encoding: chunked\r\n" : "";
-    const connection = this.#isPersistent ? this.#keepAliveLines() : "Connection: close\r\n";
+    const connection = this.#isPersistent ? this.#context.keepAliveLines : "Connection: close\r\n";
     this.#writer.text(`${lines}${coding}${connection}\r\n`);
-  }
-
-  /** The hint spares a client the race with our closing; seconds, rounded down. */
-  #keepAliveLines(): string {
-    const seconds = Math.floor(this.#context.limits.keepAliveTimeoutMs / 1_000);
-    return seconds > 0
-      ? `Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n`
-      : "Connection: keep-alive\r\n";
   }
 
   writePiece(piece: Buffer): void {

@@ -9,6 +9,7 @@ import type { ClientEvents } from "../../../../src/data-plane/forward/client-str
 import {
   ClientConnection,
   type ConnectionLimits,
+  keepAliveLines,
 } from "../../../../src/data-plane/listener/client-connection.ts";
 import { clientSide } from "../../../../src/data-plane/listener/client-side.ts";
 import type { RequestHead } from "../../../../src/wire/request-head.ts";
@@ -85,6 +86,7 @@ async function startScene(t: TestContext, limits: Partial<ConnectionLimits> = {}
   const ending = { isEnding: false };
   const connection: ClientConnection = new ClientConnection(socket, clientSide("10.0.0.1", false), {
     limits: { ...LIMITS, ...limits },
+    keepAliveLines: keepAliveLines(LIMITS.keepAliveTimeoutMs),
     coarse,
     ending,
     onRequest: (given, head) => {
@@ -729,3 +731,9 @@ test(
     assert.deepEqual([socket.destroyed, request.told, scene.requests.length], [false, [], 1]);
   },
 );
+
+test("the hint of how long a connection is kept is in whole seconds, and left out below one", () => {
+  assert.equal(keepAliveLines(75_000), "Connection: keep-alive\r\nKeep-Alive: timeout=75\r\n");
+  assert.equal(keepAliveLines(1_999), "Connection: keep-alive\r\nKeep-Alive: timeout=1\r\n");
+  assert.equal(keepAliveLines(999), "Connection: keep-alive\r\n");
+});
