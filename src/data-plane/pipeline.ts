@@ -61,11 +61,11 @@ export function createPipeline({ serving, maxInFlight, adminRelay, recorder, ...
     if (forward.load.inFlight >= maxInFlight) {
       return refuse("TOO_MANY_REQUESTS_IN_FLIGHT", "too many requests in flight");
     }
-    const last = answerAsLast(head);
-    if (last !== null) return reply(200, last.fields, last.body, false);
     const { target, authority } = admitted;
     const request = forwardedRequest(head, target, authority, client.side, active.authority, forward.policy);
     if ("code" in request) return refuse(request.code, request.message);
+    const last = answerAsLast(head);
+    if (last !== null) return reply(200, last.fields, last.body, false);
     const exchange = new Exchange(forward, client, active, request);
     client.run(exchange);
     exchange.start();

@@ -3,12 +3,11 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { DIRECTIONS, startCampaign } from "./campaign.ts";
 import { fuzz } from "./fuzz-loop.ts";
-import { randomSeed } from "./options.ts";
 import { formatResult } from "./report.ts";
 import { KNOWN_FLAWS } from "./tiny/flaws.ts";
 import { startTinyProxy } from "./tiny/proxy.ts";
 
-/** Fixed, so that a flaw takes as long to be found as the last time. */
+/** Fixed: a flaw takes as long to be found as the last time. */
 const SEED = 1;
 const FIND_MS = 20_000;
 const SHRINK_MS = 300;
@@ -35,7 +34,7 @@ suite("flaws are found", { concurrency: true }, () => {
 for (const direction of DIRECTIONS) {
   test(`nothing is found in the ${direction} of a proxy that keeps to the reference`, limit, async (t) => {
     const campaign = await startCampaign(t, direction, startTinyProxy);
-    const result = await fuzz({ ...campaign, seed: randomSeed(), durationMs: CLEAN_MS });
+    const result = await fuzz({ ...campaign, seed: SEED, durationMs: CLEAN_MS });
     t.diagnostic(formatResult(direction, result));
     assert.equal(result.finding, null, formatResult(direction, result));
     assert.ok(result.cases > 100, `only ${result.cases} cases`);

@@ -53,7 +53,7 @@ export function parseOptions(args: readonly string[]): Options | "help" {
   };
 }
 
-export function randomSeed(): number {
+function randomSeed(): number {
   return Math.floor(Math.random() * MAX_SEED);
 }
 

@@ -57,6 +57,14 @@ export const REGRESSIONS: readonly Regression[] = [
     "takes 0xa0 before a name in Connection for a part of that name",
     `GET / HTTP/1.1\r\n${H}Connection: \xa0x-mark\r\nX-Mark: ${MARK}\r\n\r\n`,
   ),
+  sends(
+    "refuses a request without Host, the last one of Max-Forwards too",
+    `TRACE /${MARK} HTTP/1.1\r\nMax-Forwards: 0\r\n\r\n`,
+  ),
+  sends(
+    "may answer as the last one of Max-Forwards before a body that is none",
+    `OPTIONS /${MARK} HTTP/1.1\r\n${H}Max-Forwards: 0\r\nTransfer-Encoding: chunked\r\n\r\n5 \r\nhello\r\n`,
+  ),
   sends("serves a client no more that has reset", GET, { end: "reset" }),
 
   says("passes 103 on", `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${OK}Content-Length: 0\r\n\r\n`, {

@@ -56,7 +56,8 @@ export function judgeAnswers(
     if (Number.isNaN(serial)) {
       const { status } = answer;
       const isTimeout = status === TIMEOUT || status === GATEWAY_TIMEOUT;
-      const isOwn = status === 200 && request !== null && endsAtProxy(request);
+      const asked = request ?? sent.begun; // the last one answers before the body
+      const isOwn = status === 200 && asked !== null && endsAtProxy(asked);
       if (isOwn) own++;
       else if (!isRefusal(status)) fault(`${nth} is ${status}, and not the backend's`, isTimeout);
       continue;

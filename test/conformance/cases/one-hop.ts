@@ -191,6 +191,18 @@ export const oneHop: readonly Case[] = [
       },
     }),
   ),
+  ...["OPTIONS", "TRACE"].map(
+    (method): Case => ({
+      promise: "hop-by-hop",
+      says: `${method} with Max-Forwards: 0 and no Host is refused like any other`,
+      source: "RFC 9112 §3.2",
+      run: async ({ open }) => {
+        const client = await open();
+        client.send(`${method} /last HTTP/1.1\r\nMax-Forwards: 0\r\n\r\n`);
+        assert.equal((await client.readResponse()).status, 400);
+      },
+    }),
+  ),
   {
     promise: "hop-by-hop",
     says: "Max-Forwards of OPTIONS is one less at the backend, and that of GET is left alone",
