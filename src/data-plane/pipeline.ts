@@ -55,14 +55,13 @@ export function createPipeline({ serving, maxInFlight, adminRelay, recorder, ...
       forward.onFailure(active, code, message);
       reply(status, errorFields(code), errorText(code, message), source === "client");
     };
-    const admitted = admit(head.method, head.target);
+    const admitted = admit(head);
     if (admitted.code !== null) return refuse(admitted.code, admitted.message);
     if (adminRelay.isOurs(admitted.target)) return adminRelay.relay(admitted.target, head, client);
     if (forward.load.inFlight >= maxInFlight) {
       return refuse("TOO_MANY_REQUESTS_IN_FLIGHT", "too many requests in flight");
     }
-    const { target, authority } = admitted;
-    const request = forwardedRequest(head, target, authority, client.side, active.authority, forward.policy);
+    const request = forwardedRequest(head, admitted, client.side, active.authority, forward.policy);
     if ("code" in request) return refuse(request.code, request.message);
     const last = answerAsLast(head);
     if (last !== null) return reply(200, last.fields, last.body, false);

@@ -6,7 +6,6 @@
  * after it, so that nobody can have them taken out. Framing is made anew on each side.
  */
 import { type Fields, Kind } from "../../wire/fields.ts";
-import { isHost } from "../../wire/host.ts";
 import { listItems } from "../../wire/lists.ts";
 import type { RequestHead } from "../../wire/request-head.ts";
 import { clientAddress, forwardedElement, parseForwardedFor, viaEntry, viaNames } from "./forwarded.ts";
@@ -39,6 +38,16 @@ export interface ClientSide {
   lastLines: string;
 }
 
+/** Where a request is to go, as admit.ts has judged it. */
+export interface RequestTarget {
+  /** Path and query, or `*`. */
+  readonly target: string;
+  /** Of an absolute-form target: replaces `Host`; null otherwise. */
+  readonly authority: string | null;
+  /** null: the client sent none. */
+  readonly host: string | null;
+}
+
 /** A request as it goes to a backend. */
 export interface ForwardedRequest {
   readonly method: string;
@@ -57,20 +66,18 @@ export interface ForwardedRequest {
 }
 
 export interface HeaderRefusal {
-  readonly code: "MALFORMED_REQUEST" | "LOOP_DETECTED";
+  readonly code: "LOOP_DETECTED";
   readonly message: string;
 }
 
 /**
  * The request as it goes on to a backend: end-to-end lines as they came, then ours.
  *
- * @param authority of an absolute-form target: replaces `Host` (RFC 9112 §3.2.2); null otherwise.
  * @param backendHost `Host` for a client that sent none, as HTTP/1.0 allows.
  */
 export function forwardedRequest(
   head: RequestHead,
-  target: string,
-  authority: string | null,
+  { target, authority, host }: RequestTarget,
   client: ClientSide,
   backendHost: string,
   policy: HeaderPolicy,
@@ -80,14 +87,9 @@ export function forwardedRequest(
   if (knownAs !== null) {
     return { code: "LOOP_DETECTED", message: `the request has come through ${knownAs} before` };
   }
-  const host = hostOf(fields, minorVersion);
-  if (host === undefined) {
-    return { code: "MALFORMED_REQUEST", message: "no Host field, more than one, or one that is no host" };
-  }
   const upgrade = wantedUpgrade(head);
   let lines = travellingLines(head, authority);
-  if (host === null && authority === null) lines = `Host: ${backendHost}\r\n${lines}`;
-  if (authority !== null && host === null) lines = `Host: ${authority}\r\n${lines}`;
+  if (host === null) lines = `Host: ${authority ?? backendHost}\r\n${lines}`;
   lines += forwardedLines(head, client, authority ?? host, policy);
   if (policy.via !== null) lines += `Via: ${viaEntry(minorVersion, policy.via)}\r\n`;
   if (upgrade !== null) lines += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`;
@@ -111,18 +113,6 @@ function hasBeenHere(fields: Fields, { via, ownName }: HeaderPolicy): string | n
   if (fields.has(Kind.FORWARDED) && fields.joined(Kind.FORWARDED).includes(ownName)) return ownName;
   const isInVia = via !== null && fields.has(Kind.VIA) && viaNames(fields.joined(Kind.VIA), via);
   return isInVia ? `"Via: ${via}"` : null;
-}
-
-/** @returns null: none, which HTTP/1.0 allows; undefined: it must be refused. */
-function hostOf(fields: Fields, minorVersion: 0 | 1): string | null | undefined {
-  if (!fields.has(Kind.HOST)) return minorVersion === 0 ? null : undefined;
-  let host: string | null = null;
-  for (let i = 0; i < fields.count; i++) {
-    if (fields.kind(i) !== Kind.HOST) continue;
-    if (host !== null) return undefined;
-    host = fields.value(i);
-  }
-  return host !== null && !isHost(host) ? undefined : host;
 }
 
 /** The lines of a request that travel on, as they came. */

@@ -82,6 +82,19 @@ test("look-alikes are the backend's, byte for byte", { timeout: 20_000 }, async 
   }
 });
 
+test("a call with no Host, two, or one that is none is refused as any other request", {
+  timeout: 20_000,
+}, async (t) => {
+  for (const start of ["GET /status", "POST /switch", "GET /metrics"]) {
+    for (const host of ["", "Host: 127.0.0.1\r\nHost: 127.0.0.1\r\n", "Host: 127.0.0.1/a\r\n"]) {
+      const client = await openRaw(proxy.port, { t });
+      client.send(`${start} HTTP/1.1\r\n${host}Content-Type: application/json\r\n\r\n`);
+      const { status, text } = await client.readResponse();
+      assert.deepEqual([status, (JSON.parse(text) as { code: string }).code], [400, "MALFORMED_REQUEST"]);
+    }
+  }
+});
+
 test("a target in absolute form is ours by its path", { timeout: 20_000 }, async (t) => {
   const client = await openRaw(proxy.port, { t });
   client.send(`GET http://127.0.0.1:${proxy.port}/status HTTP/1.1\r\nHost: 127.0.0.1:${proxy.port}\r\n\r\n`);

@@ -1,9 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { admit } from "../../../../src/data-plane/admit/admit.ts";
+import { requestHead } from "../../../support/heads.ts";
 
+const HOST = "h.example";
+
+/** Not read from text: a target that no head can have is refused here too. */
 function admitted(target: string, method = "GET") {
-  return admit(method, target);
+  return admit({ ...requestHead("GET / HTTP/1.1", [`Host: ${HOST}`]), method, target });
+}
+
+function hostOf(fields: readonly string[], start = "GET / HTTP/1.1") {
+  const verdict = admit(requestHead(start, fields));
+  return verdict.code === null ? { host: verdict.host } : verdict.code;
 }
 
 test("a path passes as it came", () => {
@@ -18,7 +27,7 @@ test("a path passes as it came", () => {
     "/\xc3\xa4\xff",
     "/?@",
   ]) {
-    assert.deepEqual(admitted(url), { code: null, target: url, authority: null });
+    assert.deepEqual(admitted(url), { code: null, target: url, authority: null, host: HOST });
   }
 });
 
@@ -35,14 +44,24 @@ test("an absolute target is taken apart into authority and path", () => {
     "http://h/\xc3\xa4": ["/\xc3\xa4", "h"],
   };
   for (const [url, [target, authority]] of Object.entries(cases)) {
-    assert.deepEqual(admitted(url), { code: null, target, authority });
+    assert.deepEqual(admitted(url), { code: null, target, authority, host: HOST });
   }
 });
 
 test("* is for OPTIONS alone, and OPTIONS of an authority without a path means *", () => {
-  assert.deepEqual(admitted("*", "OPTIONS"), { code: null, target: "*", authority: null });
-  assert.deepEqual(admitted("http://h:1", "OPTIONS"), { code: null, target: "*", authority: "h:1" });
-  assert.deepEqual(admitted("http://h:1/", "OPTIONS"), { code: null, target: "/", authority: "h:1" });
+  assert.deepEqual(admitted("*", "OPTIONS"), { code: null, target: "*", authority: null, host: HOST });
+  assert.deepEqual(admitted("http://h:1", "OPTIONS"), {
+    code: null,
+    target: "*",
+    authority: "h:1",
+    host: HOST,
+  });
+  assert.deepEqual(admitted("http://h:1/", "OPTIONS"), {
+    code: null,
+    target: "/",
+    authority: "h:1",
+    host: HOST,
+  });
   for (const method of ["GET", "POST", "HEAD"]) assert.equal(admitted("*", method).code, "MALFORMED_REQUEST");
 });
 
@@ -81,4 +100,23 @@ test("CONNECT is refused, whatever it asks for; only its very name is it", () =>
   }
   assert.equal(admitted("/", "connect").code, null);
   assert.equal(admitted("h:443", "connect").code, "MALFORMED_REQUEST");
+});
+
+test("no Host, or more than one, is refused, whatever the target; HTTP/1.0 needs none", () => {
+  for (const target of ["/", "http://a/", "/switch"]) {
+    assert.equal(hostOf(["X: 1"], `GET ${target} HTTP/1.1`), "MALFORMED_REQUEST");
+  }
+  assert.equal(hostOf(["Host: a", "hOST: b"]), "MALFORMED_REQUEST");
+  assert.equal(hostOf(["Host: a", "Host: a"], "GET / HTTP/1.0"), "MALFORMED_REQUEST");
+  assert.equal(hostOf(["Host:", "Host: a"]), "MALFORMED_REQUEST");
+  assert.deepEqual(hostOf(["X: 1"], "GET / HTTP/1.0"), { host: null });
+});
+
+test("a Host that is none is refused; an empty one, an address and a port are hosts", () => {
+  for (const host of ["a b", "a/b", "a?b", "a#b", "u@h", "a\\b", 'a"b', "<a>", "a\tb", "a, b"]) {
+    assert.equal(hostOf([`Host: ${host}`]), "MALFORMED_REQUEST", host);
+  }
+  for (const host of ["", "h", "h:80", "[::1]:80", "10.0.0.1", "a_b.c", "xn--e1afmkfd.example", "%41"]) {
+    assert.deepEqual(hostOf([`Host: ${host}`]), { host });
+  }
 });

@@ -190,7 +190,13 @@ async function startScene(
         lastLines: "",
       };
       const head = requestHead(start, ["Host: h", ...fields]);
-      const request = forwardedRequest(head, "/", null, side, "backend", POLICY);
+      const request = forwardedRequest(
+        head,
+        { target: "/", authority: null, host: "h" },
+        side,
+        "backend",
+        POLICY,
+      );
       assert.ok(!("code" in request));
       const client = new FakeClient();
       const exchange = new Exchange(context, client, backend, request);
