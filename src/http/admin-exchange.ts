@@ -14,10 +14,10 @@ import {
   type AdminHeader,
 } from "../core/admin-call.ts";
 import { ProxyError } from "../core/errors.ts";
+import { withoutMapping } from "../core/mapped-address.ts";
 
 /** How long an unread body is thrown away before the connection closes: a reset would take the answer with it. */
 const LINGER_MS = 1_000;
-const MAPPED_IPV4 = /^::ffff:(?=[\d.]+$)/i;
 
 /**
  * Reads the whole call.
@@ -30,7 +30,7 @@ export async function readAdminCall(
   listener: AdminCall["listener"],
   limits: { readonly bodyTimeoutMs: number } = { bodyTimeoutMs: ADMIN_BODY_TIMEOUT_MS },
 ): Promise<AdminCall> {
-  const remoteAddress = plainAddress(req.socket.remoteAddress); // gone once the client has left
+  const remoteAddress = withoutMapping(req.socket.remoteAddress ?? ""); // gone once the client has left
   const headers = pickHeaders(req.rawHeaders);
   const body = bodyText(await readBody(req, limits.bodyTimeoutMs));
   return { method: req.method ?? "", target: req.url ?? "", headers, body, remoteAddress, listener };
@@ -70,10 +70,6 @@ function endAfterUnreadBody(req: IncomingMessage, res: ServerResponse): void {
 
 function hasBody({ headers }: IncomingMessage): boolean {
   return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
-}
-
-function plainAddress(address = ""): string {
-  return address.replace(MAPPED_IPV4, "");
 }
 
 /**

@@ -5,6 +5,7 @@
  * What cannot be read ends the reading there; it never makes somebody else the client.
  */
 import { isIP } from "node:net";
+import { withoutMapping } from "../../core/mapped-address.ts";
 import { trimBlanks } from "../../wire/lists.ts";
 
 /** More proxies in a row do not exist; without it a client could have us check thousands of addresses. */
@@ -197,12 +198,6 @@ function addressOf(entry: string): string | null {
 
 function isPortPart(text: string): boolean {
   return PORT_PART.test(text) && !(Number(text.slice(1)) > 65_535);
-}
-
-/** An IPv4 address in IPv6's clothes is the same client, and is to be found in the same trust list. */
-function withoutMapping(address: string): string {
-  const isMapped = address.includes(".") && /^::ffff:/i.test(address);
-  return isMapped ? address.slice(7) : address;
 }
 
 function nodeOf(address: string): string {

@@ -2,9 +2,8 @@
  * Who the client of a connection is: worked out once per connection.
  */
 import { BlockList, isIPv6, type Socket } from "node:net";
+import { withoutMapping } from "../../core/mapped-address.ts";
 import type { ClientSide } from "../forward/headers.ts";
-
-const MAPPED_IPV4 = "::ffff:";
 
 /** @param trustedProxies addresses and CIDRs, checked by the config. @returns whether an address is one of them. */
 export function createTrust(trustedProxies: readonly string[]): (address: string) => boolean {
@@ -21,8 +20,7 @@ export function createTrust(trustedProxies: readonly string[]): (address: string
 
 /** The peer's address, without `::ffff:`. */
 export function addressOf(socket: Socket): string {
-  const raw = socket.remoteAddress ?? "unknown";
-  return raw.startsWith(MAPPED_IPV4) ? raw.slice(MAPPED_IPV4.length) : raw;
+  return withoutMapping(socket.remoteAddress ?? "unknown");
 }
 
 export function clientSide(address: string, isTrusted: boolean): ClientSide {
