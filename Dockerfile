@@ -1,4 +1,4 @@
-# traffic-switching: two stages; what runs is the compiled daemon and its six packages, as a user without rights.
+# traffic-switching: two stages; what runs is the compiled daemon and its dependencies, as a user without rights.
 #
 #   docker build -t traffic-switching .
 #   docker run --read-only --stop-timeout 40 -p 8080:8080 -v traffic-switching-state:/state \

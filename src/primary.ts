@@ -28,12 +28,12 @@ const PORT_PATIENCE_MS = 2_000;
  * What the workers' node is started with; figures in README, "Memory".
  *
  * - One worker per core: helper threads of the garbage collection only get in each other's way.
- * - A small young generation (MiB) stays in the processor's cache.
+ * - A small young generation (MiB) saves memory and costs no CPU.
  * - Streaming bodies collect it themselves, see data-plane/forward/stream-garbage.ts.
  */
 const WORKER_FLAGS = ["--no-parallel-scavenge", "--max-semi-space-size=4", "--expose-gc"];
 
-/** A V8 flag that the operator has set, on the command line or in NODE_OPTIONS, stays. */
+/** A V8 flag that the operator has set, on the command line or, where Node.js allows it, in NODE_OPTIONS, stays. */
 function workerFlags(given: string): string[] {
   const isSet = (name: string): boolean => given.replaceAll("_", "-").includes(name);
   return WORKER_FLAGS.filter((flag) => {

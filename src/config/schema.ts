@@ -53,7 +53,7 @@ const server = section({
   port: port().prefault(8080),
   workers: countOrAuto(MAX_WORKERS, () => Math.min(availableParallelism(), MAX_WORKERS)).prefault("auto"),
   header_timeout: time().prefault("10s"),
-  keep_alive_timeout: time().prefault("75s"), // not 0s: Node.js reads 0 as "no limit"
+  keep_alive_timeout: time().prefault("75s"), // not 0s: idle connections would close at once, while answers say keep-alive
   body_idle_timeout: time().prefault("60s"),
   min_body_rate: size("0B", "1GiB").prefault("100B"), // per second
   min_body_rate_grace: time().prefault("10s"),

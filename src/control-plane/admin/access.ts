@@ -1,5 +1,5 @@
 /**
- * Access: who may call the admin API. Pure; the rules are those of the README's security section.
+ * Access: who may call the admin API. Pure; the rules are those of README, "Who may call".
  *
  * Trust comes from the socket's own address or from the token, never from a header that a stranger can
  * write. What headers can do is take trust away: a Host or an Origin that a browser sends for a foreign page.

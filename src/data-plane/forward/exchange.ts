@@ -316,7 +316,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest {
     else this.#fail(code, message);
   }
 
-  /** Only what was certainly not processed is sent again: design §3. */
+  /** Only what was certainly not processed is sent again: README, "The way of a request". */
   #mayRetry(): boolean {
     if (this.#attempt > this.#context.limits.retries || this.#phase > WAITING) return false;
     const wasNotProcessed =
