@@ -49,8 +49,6 @@ export const PROMISES = [
   "leaving",
   "limits",
   "bad-answers",
-  "load",
-  "fuzz",
 ] as const;
 export type Promised = (typeof PROMISES)[number];
 

@@ -9,12 +9,10 @@ import { crowds } from "./cases/crowds.ts";
 import { fields } from "./cases/fields.ts";
 import { forwarded } from "./cases/forwarded.ts";
 import { framing } from "./cases/framing.ts";
-import { fuzz } from "./cases/fuzz.ts";
 import { hopByHop } from "./cases/hop-by-hop.ts";
 import { hosts } from "./cases/hosts.ts";
 import { leaving } from "./cases/leaving.ts";
 import { limits } from "./cases/limits.ts";
-import { load } from "./cases/load.ts";
 import { oneHop } from "./cases/one-hop.ts";
 import { streaming } from "./cases/streaming.ts";
 import { surplus } from "./cases/surplus.ts";
@@ -44,8 +42,6 @@ const ALL = [
   badFields,
   badBodies,
   surplus,
-  load,
-  fuzz,
 ].flat();
 
 export const CASES: readonly Case[] = inOrder(ALL);

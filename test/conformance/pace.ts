@@ -21,7 +21,7 @@ export function drip(to: Sender, bytes: string, everyMs: number): void {
  *
  * @throws AssertionError when `maxBytes` were taken before that.
  */
-export async function flood(
+export async function sendWithoutEnd(
   to: Sender,
   piece: string,
   isEnough: () => boolean = () => false,

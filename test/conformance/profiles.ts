@@ -23,7 +23,7 @@ export const LIMITS = {
   maxRequestsPerConnection: 3,
   maxInFlight: 2,
   maxQueue: 2,
-  queueTimeoutMs: 500,
+  queueTimeoutMs: 1_500,
   minBodyRateBytes: 1024,
   minBodyRateGraceMs: 200,
 } as const;

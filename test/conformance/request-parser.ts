@@ -5,6 +5,8 @@
  * parsers could read differently is found here. Bytes after a request are the next request, never its tail.
  */
 
+import { valuesOf } from "../support/field-list.ts";
+
 export type Field = readonly [name: string, value: string];
 
 export type RequestFraming =
@@ -232,11 +234,6 @@ export function parseRequestHead(head: string): RequestHead {
     framing: framingOf(fields, version === "1.0"),
     asksForTunnel: isUpgrade || method === "CONNECT",
   };
-}
-
-/** Every value of `name`, compared without case. */
-export function valuesOf(fields: readonly Field[], name: string): string[] {
-  return fields.filter(([given]) => given.toLowerCase() === name.toLowerCase()).map(([, value]) => value);
 }
 
 function listOf(fields: readonly Field[], name: string): string {

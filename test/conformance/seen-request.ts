@@ -1,8 +1,10 @@
 /** One request as the backend of a case has seen it: head at once, body as it comes. */
+
+import { valuesOf } from "../support/field-list.ts";
 import type { RawClient } from "../support/raw-client.ts";
 import type { BackendConnection } from "./backend-connection.ts";
 import { ByteQueue } from "./byte-queue.ts";
-import { type Field, type RequestFraming, type RequestHead, valuesOf } from "./request-parser.ts";
+import type { Field, RequestFraming, RequestHead } from "./request-parser.ts";
 
 export class SeenRequest implements RequestHead {
   readonly head: string;

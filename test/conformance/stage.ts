@@ -41,6 +41,7 @@ export class Stage {
   /** Throws when the case fails, or the proxy with it; then the next case meets a new one. One at a time. */
   async run(one: Case): Promise<void> {
     const running = await this.#start(one);
+    const before = running.daemon?.processPids().join();
     let failure: unknown;
     try {
       await runCase(one, running, this.#backend);
@@ -51,6 +52,7 @@ export class Stage {
       this.#running.delete(one.profile ?? "default");
       failure ??= new Error("the proxy no longer answers after this case");
     }
+    if (running.daemon?.processPids().join() !== before) failure ??= new Error("a worker ended in this case");
     if (failure !== undefined) throw failure;
   }
 

@@ -6,10 +6,9 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { onTestEnd, type TestEnd } from "./cleanup.ts";
+import { valuesOf } from "./field-list.ts";
+import { RawConnection } from "./raw-connection.ts";
 import { DEFAULT_LIMIT_MS, withLimit } from "./wait.ts";
-
-/** How the connection ended: the other side closed it, broke it, or we did. */
-export type Ending = "end" | "reset" | "local";
 
 export interface ResponseHead {
   readonly httpVersion: string;
@@ -67,41 +66,26 @@ export async function openRaw(
   return client;
 }
 
-export class RawClient {
-  readonly socket: Socket;
-  /** Resolves when nothing more will be read, with how that came about. Never rejects. */
-  readonly closed: Promise<Ending>;
+export class RawClient extends RawConnection {
   /** Everything ever received, also what was read already. */
   bytesReceived = 0;
   #unread: Buffer = Buffer.alloc(0);
-  #ending: Ending | undefined;
   #wake: (() => void) | undefined;
   #isDiscarding = false;
-  readonly #waitLimitMs: number;
+  protected readonly waitLimitMs: number;
 
   constructor(socket: Socket, options: RawClientOptions = {}) {
-    this.socket = socket;
-    this.#waitLimitMs = options.waitLimitMs ?? DEFAULT_LIMIT_MS;
+    super(socket);
+    this.waitLimitMs = options.waitLimitMs ?? DEFAULT_LIMIT_MS;
     socket.on("data", (chunk: Buffer) => this.receive(chunk));
-    this.closed = new Promise((resolve) => {
-      const end = (ending: Ending): void => {
-        this.#ending ??= ending;
-        this.#wake?.();
-        resolve(this.#ending);
-      };
-      socket.once("end", () => end("end"));
-      socket.once("error", () => end("reset"));
-      socket.once("close", () => end("local"));
-    });
+  }
+
+  protected onEnding(): void {
+    this.#wake?.();
   }
 
   get localPort(): number {
     return this.socket.localPort ?? 0;
-  }
-
-  /** How the connection ended; undefined while it is open. */
-  get ending(): Ending | undefined {
-    return this.#ending;
   }
 
   /** What has come and was not read yet. */
@@ -124,48 +108,6 @@ export class RawClient {
     this.#unread = Buffer.alloc(0);
   }
 
-  /** A string is sent byte for byte (latin1). Never throws; a connection that is gone shows in `closed`. */
-  send(bytes: string | Uint8Array): this {
-    if (typeof bytes === "string") this.socket.write(bytes, "latin1");
-    else this.socket.write(bytes);
-    return this;
-  }
-
-  /** Like `send`, and resolves when the kernel has taken the bytes: the other side lets us. */
-  async sendAll(bytes: Uint8Array, limitMs = this.#waitLimitMs): Promise<void> {
-    const written = new Promise<void>((resolve, reject) => {
-      this.socket.write(bytes, (error) => (error ? reject(error) : resolve()));
-    });
-    await withLimit(written, limitMs, `${bytes.length} bytes to be taken`);
-  }
-
-  /** Ends our direction only. */
-  end(): void {
-    this.socket.end();
-  }
-
-  destroy(): void {
-    this.socket.destroy();
-  }
-
-  /** Ends with a RST. */
-  reset(): void {
-    this.socket.resetAndDestroy();
-  }
-
-  /** Stops reading, so that the other side feels back-pressure. */
-  pause(): void {
-    this.socket.pause();
-  }
-
-  resume(): void {
-    this.socket.resume();
-  }
-
-  async waitClosed(limitMs = this.#waitLimitMs): Promise<Ending> {
-    return await withLimit(this.closed, limitMs, "the connection to close", () => this.#describe());
-  }
-
   /**
    * Reads until a text or pattern has come, up to and including it, or until a predicate on all that is unread holds.
    *
@@ -174,26 +116,25 @@ export class RawClient {
    */
   async readUntil(
     pattern: string | RegExp | ((unread: string) => boolean),
-    limitMs = this.#waitLimitMs,
+    limitMs = this.waitLimitMs,
   ): Promise<string> {
     const look = (): number | undefined => matchEnd(this.#unread.toString("latin1"), pattern);
     const sought = typeof pattern === "string" ? JSON.stringify(pattern) : String(pattern);
     const end = await this.#until(look, limitMs, `${sought} to arrive`);
-    if (end === undefined) throw new Error(`the connection ended before ${sought}\n${this.#describe()}`);
+    if (end === undefined) throw new Error(`the connection ended before ${sought}\n${this.describe()}`);
     return this.#take(end).toString("latin1");
   }
 
   /** Reads exactly so many bytes. Throws like `readUntil`. */
-  async readBytes(length: number, limitMs = this.#waitLimitMs): Promise<Buffer> {
+  async readBytes(length: number, limitMs = this.waitLimitMs): Promise<Buffer> {
     const look = (): number | undefined => (this.#unread.length >= length ? length : undefined);
     const end = await this.#until(look, limitMs, `${length} bytes to arrive`);
-    if (end === undefined)
-      throw new Error(`the connection ended before ${length} bytes\n${this.#describe()}`);
+    if (end === undefined) throw new Error(`the connection ended before ${length} bytes\n${this.describe()}`);
     return this.#take(end);
   }
 
   /** Reads one head alone, of a 1xx answer too, and leaves what follows unread: for bodies that never end. */
-  async readHead(limitMs = this.#waitLimitMs): Promise<ResponseHead> {
+  async readHead(limitMs = this.waitLimitMs): Promise<ResponseHead> {
     const head = parseHead(await this.readUntil("\r\n\r\n", limitMs));
     return {
       ...head,
@@ -203,14 +144,14 @@ export class RawClient {
   }
 
   /** Reads until the connection ends. */
-  async readToEnd(limitMs = this.#waitLimitMs): Promise<Buffer> {
+  async readToEnd(limitMs = this.waitLimitMs): Promise<Buffer> {
     await this.waitClosed(limitMs);
     return this.#take(this.#unread.length);
   }
 
   /** Reads one answer, with the 1xx before it. Leaves what follows unread, so that pipelined answers can be read in turn. */
   async readResponse(options: ReadOptions = {}): Promise<RawResponse> {
-    const { limitMs = this.#waitLimitMs, method = "GET", allowBroken = false } = options;
+    const { limitMs = this.waitLimitMs, method = "GET", allowBroken = false } = options;
     const endMs = performance.now() + limitMs;
     const left = (): number => Math.max(1, endMs - performance.now());
     const interim: { status: number; headers: RawResponse["headers"] }[] = [];
@@ -246,7 +187,7 @@ export class RawClient {
     }
     if (!isComplete && !allowBroken) {
       throw new Error(
-        `the answer ${head.status} broke off after ${body.length} bytes of its body (${this.#ending})`,
+        `the answer ${head.status} broke off after ${body.length} bytes of its body (${this.ending})`,
       );
     }
     return {
@@ -267,11 +208,11 @@ export class RawClient {
     const endMs = performance.now() + limitMs;
     for (;;) {
       const found = look();
-      if (found !== undefined || this.#ending !== undefined) return found;
+      if (found !== undefined || this.ending !== undefined) return found;
       const more = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      await withLimit(more, Math.max(1, endMs - performance.now()), what, () => this.#describe());
+      await withLimit(more, Math.max(1, endMs - performance.now()), what, () => this.describe());
     }
   }
 
@@ -281,8 +222,8 @@ export class RawClient {
     return taken;
   }
 
-  #describe(): string {
-    const state = this.#ending ? `ended (${this.#ending})` : "open";
+  protected describe(): string {
+    const state = this.ending ? `ended (${this.ending})` : "open";
     return `connection ${state}, unread: ${JSON.stringify(this.#unread.toString("latin1").slice(0, 1_000))}`;
   }
 }
@@ -310,10 +251,6 @@ function parseField(line: string): readonly [string, string] {
   const colon = line.indexOf(":");
   if (colon < 1) throw new Error(`not a header field: ${JSON.stringify(line)}`);
   return [line.slice(0, colon), line.slice(colon + 1).trim()];
-}
-
-function valuesOf(headers: RawResponse["headers"], name: string): string[] {
-  return headers.filter(([given]) => given.toLowerCase() === name.toLowerCase()).map(([, value]) => value);
 }
 
 /** RFC 9112 §6.3, for an answer. */

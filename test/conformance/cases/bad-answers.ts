@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { answer, type Case, get, OK, request } from "../case.ts";
 import { readCounter } from "../counters.ts";
 import { mendedOrRefused, refusedAnswer } from "../outcomes.ts";
-import { flood } from "../pace.ts";
+import { sendWithoutEnd } from "../pace.ts";
 
 type Row = readonly [what: string, bytes: string, source: string];
 
@@ -115,7 +115,7 @@ export const badAnswers: readonly Case[] = [
         const client = await open();
         client.send(get());
         const { connection } = (await backend.request()).answer(start);
-        await flood(connection, piece, () => false, 32 * 2 ** 20);
+        await sendWithoutEnd(connection, piece, () => false, 32 * 2 ** 20);
         assert.equal((await client.readResponse()).status, 502);
         await settled();
       },

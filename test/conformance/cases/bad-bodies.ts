@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { answer, type Case, get, OK } from "../case.ts";
 import { assertClean, readBroken, readUnlessCut } from "../outcomes.ts";
-import { flood } from "../pace.ts";
+import { sendWithoutEnd } from "../pace.ts";
 
 const HEAD = answer("200 OK", ["Transfer-Encoding: chunked"]);
 const GOOD = "4\r\ngood\r\n";
@@ -68,7 +68,7 @@ export const badBodies: readonly Case[] = [
       const client = await open();
       client.send(get());
       const { connection } = (await backend.request()).answer(`${HEAD + GOOD}0\r\n`);
-      await flood(connection, "X-T: t\r\n", () => false, 32 * 2 ** 20);
+      await sendWithoutEnd(connection, "X-T: t\r\n", () => false, 32 * 2 ** 20);
       await readBroken(client);
       await settled();
     },
@@ -82,7 +82,7 @@ export const badBodies: readonly Case[] = [
       const client = await open();
       client.send(get());
       const { connection } = (await backend.request()).answer(`${HEAD + GOOD}1;`);
-      await flood(connection, "x", () => false, 32 * 2 ** 20);
+      await sendWithoutEnd(connection, "x", () => false, 32 * 2 ** 20);
       await readBroken(client);
       await settled();
     },

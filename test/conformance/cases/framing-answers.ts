@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import type { RawClient } from "../../support/raw-client.ts";
 import type { BackendConnection } from "../backend-connection.ts";
 import { answer, type Case, get, OK, request, type Scene } from "../case.ts";
+import { refusedAnswer } from "../outcomes.ts";
 import type { SeenRequest } from "../seen-request.ts";
 
 const BAD_GATEWAY = 502;
@@ -87,12 +88,7 @@ export const framingAnswers: readonly Case[] = [
       promise: "framing",
       says: `an answer with ${what} becomes a 502, and its connection is closed`,
       source: "RFC 9112 §6.3, rule 5: MUST",
-      run: async ({ exchange, settled }) => {
-        const { seen, answer: given } = await exchange(get(), answer("200 OK", fields, "hello"));
-        assert.equal(given.status, BAD_GATEWAY);
-        await seen.connection.waitClosed();
-        await settled();
-      },
+      run: async (scene) => void (await refusedAnswer(scene, answer("200 OK", fields, "hello"))),
     }),
   ),
   ...ODDITIES.map(
@@ -142,11 +138,9 @@ export const framingAnswers: readonly Case[] = [
     says: "an answer with both Content-Length and chunks becomes a 502, and its connection is closed",
     source: "RFC 9112 §6.3, rule 3: it ought to be handled as an error",
     daemonOnly: true,
-    run: async ({ exchange }) => {
+    run: async (scene) => {
       const fields = ["Content-Length: 3", CHUNKED];
-      const { seen, answer: given } = await exchange(get(), answer("200 OK", fields, HELLO_IN_A_CHUNK));
-      assert.equal(given.status, BAD_GATEWAY);
-      await seen.connection.waitClosed();
+      await refusedAnswer(scene, answer("200 OK", fields, HELLO_IN_A_CHUNK));
     },
   },
   {
@@ -154,12 +148,9 @@ export const framingAnswers: readonly Case[] = [
     says: "an answer in a coding that nobody has asked for becomes a 502",
     source: "RFC 9112 §6.1: only what TE allows",
     daemonOnly: true,
-    run: async ({ exchange }) => {
+    run: async (scene) => {
       for (const coding of ["gzip", "gzip, chunked", "xchunked", "chunked, chunked"]) {
-        const fields = [`Transfer-Encoding: ${coding}`];
-        const { seen, answer: given } = await exchange(get(), answer("200 OK", fields, HELLO_IN_A_CHUNK));
-        assert.equal(given.status, BAD_GATEWAY, coding);
-        await seen.connection.waitClosed();
+        await refusedAnswer(scene, answer("200 OK", [`Transfer-Encoding: ${coding}`], HELLO_IN_A_CHUNK));
       }
     },
   },

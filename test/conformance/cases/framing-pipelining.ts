@@ -138,7 +138,7 @@ export const framingPipelining: readonly Case[] = [
     promise: "framing",
     says: "a request in the last packet of an upload waits for the upload's answer",
     source: "RFC 9112 §9.3.2",
-    run: async ({ open, backend }) => {
+    run: async ({ open, backend, settled }) => {
       const client = await open();
       client.send(request("POST /", [CHUNKED], "5\r\nhello\r\n"));
       const upload = await backend.request();
@@ -146,6 +146,8 @@ export const framingPipelining: readonly Case[] = [
       client.send(`6\r\n world\r\n0\r\n\r\n${get("/next")}`);
       assert.equal((await upload.body()).toString(), " world");
       backend.respond(echo);
+      await settled();
+      assert.equal(client.unread.length, 0);
       upload.answer(answer("200 OK", [], "uploaded"));
       for (const text of ["uploaded", "/next"]) assert.equal((await client.readResponse()).text, text);
     },

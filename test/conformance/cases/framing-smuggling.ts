@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { type Case, get, request, type Scene } from "../case.ts";
-import { refusedOrRepaired } from "../refused-or.ts";
+import { refusedOrRepaired } from "../outcomes.ts";
 import type { SeenRequest } from "../seen-request.ts";
 
 const SMUGGLED = get("/smuggled");

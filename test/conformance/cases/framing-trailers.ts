@@ -1,7 +1,7 @@
 /** Trailers, both ways: they pass as trailers, change nothing else, and bring in nothing that belongs in a head. */
 import assert from "node:assert/strict";
 import { answer, type Case, get, OK, request } from "../case.ts";
-import { refusedOrRepaired } from "../refused-or.ts";
+import { refusedOrRepaired } from "../outcomes.ts";
 import { upload } from "../upload.ts";
 
 const CHUNKED = "Transfer-Encoding: chunked";

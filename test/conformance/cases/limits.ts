@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { answer, type Case, get, OK, request, type Scene } from "../case.ts";
 import { readUnlessCut, refusedAnswer } from "../outcomes.ts";
-import { flood } from "../pace.ts";
+import { sendWithoutEnd } from "../pace.ts";
 import type { Need } from "../profiles.ts";
 import { LIMITS } from "../profiles.ts";
 
@@ -55,7 +55,7 @@ function padded(message: string, bytes: number): string {
   return `${message.slice(0, at)}X-Pad: ${padding}\r\n${message.slice(at)}`;
 }
 
-function upload(body: string, ...fields: readonly string[]): string {
+function uploadBytes(body: string, ...fields: readonly string[]): string {
   return request("POST /", [`Content-Length: ${body.length}`, ...fields], body);
 }
 
@@ -81,7 +81,7 @@ async function tooMuch(
 async function endless({ open, backend }: Scene, start: string, piece: string): Promise<void> {
   const client = await open();
   client.send(start);
-  await flood(client, piece, () => client.unread.length > 0);
+  await sendWithoutEnd(client, piece, () => client.unread.length > 0);
   if (client.unread.length > 0) assert.match((await client.readHead()).status.toString(), /^(400|414|431)$/);
   assert.equal(backend.requestsSeen, 0, "the backend saw the request");
 }
@@ -189,7 +189,7 @@ export const limits: readonly Case[] = [
     run: async ({ open, backend }) => {
       const client = await open();
       client.send(request("POST /", ["Transfer-Encoding: chunked"], "1;"));
-      await flood(client, "x", () => client.unread.length > 0);
+      await sendWithoutEnd(client, "x", () => client.unread.length > 0);
       if (client.unread.length > 0) assert.ok((await client.readHead()).status >= 400);
       backend.respond(() => undefined); // it may have seen the head
       assert.ok(backend.requests.every(({ isComplete }) => !isComplete));
@@ -216,7 +216,10 @@ export const limits: readonly Case[] = [
     source: "RFC 9110 §15.5.14",
     needs: "max_body_bytes",
     run: async ({ open, backend }) => {
-      for (const bytes of [upload("b".repeat(LIMITS.maxBodyBytes)), chunks(1, LIMITS.maxBodyBytes - 1)]) {
+      for (const bytes of [
+        uploadBytes("b".repeat(LIMITS.maxBodyBytes)),
+        chunks(1, LIMITS.maxBodyBytes - 1),
+      ]) {
         const client = await open();
         client.send(bytes);
         const seen = await backend.request();
@@ -269,7 +272,7 @@ export const limits: readonly Case[] = [
     run: async ({ open, backend, settled }) => {
       const client = await open();
       const body = get("/smuggled").repeat(Math.ceil((LIMITS.maxBodyBytes + 1) / get("/smuggled").length));
-      assert.ok((await client.send(upload(body)).readResponse()).status >= 400);
+      assert.ok((await client.send(uploadBytes(body)).readResponse()).status >= 400);
       backend.respond(() => undefined); // it may have seen the head
       await settled();
       const targets = backend.requests.map(({ target }) => target);
@@ -306,7 +309,7 @@ export const limits: readonly Case[] = [
         [get(`/${"a".repeat(LIMITS.maxTargetBytes)}`), 414, "TARGET_TOO_LONG"],
         [padded(get(), LIMITS.maxHeaderBytes + 1), 431, "HEADERS_TOO_LARGE"],
         [get("/", ...fieldLines(LIMITS.maxHeaderCount)), 431, "HEADERS_TOO_LARGE"],
-        [upload("b".repeat(LIMITS.maxBodyBytes + 1)), 413, "BODY_TOO_LARGE"],
+        [uploadBytes("b".repeat(LIMITS.maxBodyBytes + 1)), 413, "BODY_TOO_LARGE"],
       ];
       for (const [bytes, status, code] of expected) {
         const given = await refused(bytes, status);

@@ -205,9 +205,9 @@ export const backendsThatLeave: readonly Case[] = [
     daemonOnly: true,
     run: async ({ open, backend }) => {
       const client = await open();
+      const beginMs = performance.now();
       client.send(get());
       const seen = await backend.request();
-      const beginMs = performance.now();
       const given = await client.readResponse();
       const tookMs = performance.now() - beginMs;
       assert.ok(tookMs >= LIMITS.responseTimeoutMs, `after ${tookMs.toFixed(0)} ms`);

@@ -6,6 +6,7 @@ import { startStuckBackend } from "../../../support/stuck-backend.ts";
 import { connectionsBeingOpened } from "../../../support/tcp-table.ts";
 import { waitUntil } from "../../../support/wait.ts";
 import { answer, type Case, get, OK, request, type Scene } from "../../case.ts";
+import { readCounter } from "../../counters.ts";
 import { fill } from "../../flood.ts";
 import { handshake } from "../../handshake.ts";
 import { promptly } from "../../promptly.ts";
@@ -69,8 +70,7 @@ const STAGES: readonly Stage[] = [
 ];
 
 async function queuedRequests(scene: Scene): Promise<number> {
-  const { body } = await scene.daemon().admin("GET", "/metrics");
-  return Number(/_upstream_queued_requests\{version="v1"\} (\d+)/.exec(body)?.[1]);
+  return await readCounter(scene.daemon(), "upstream_queued_requests", { version: "v1" });
 }
 
 const HELD: readonly Case[] = [

@@ -146,7 +146,7 @@ export const refusals: readonly Case[] = [
       const seen = await backend.request();
       seen.answer(SWITCHING.replace(/Upgrade: .*/i, "Upgrade: other/1"));
       assert.equal((await client.readResponse()).status, 502);
-      await seen.connection.closed;
+      await seen.connection.waitClosed();
     },
   },
 ];
