@@ -19,7 +19,7 @@ export function formatResult(direction: Direction, result: FuzzResult): string {
   return finding === null ? `${summary}; nothing found` : `${summary}\n${formatFinding(direction, finding)}`;
 }
 
-export function formatFinding(direction: Direction, { seed, cases, faults, shrinks }: Finding): string {
+function formatFinding(direction: Direction, { seed, cases, faults, shrinks }: Finding): string {
   const flags = cases.map((wireCase) => ` --case '${formatCase(wireCase)}'`).join("");
   const alone = [`again, alone:`, `  npm run fuzz -- --only ${direction}${flags}`];
   return [

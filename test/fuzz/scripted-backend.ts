@@ -52,6 +52,6 @@ async function play(
   if (script.end === "reset") socket.resetAndDestroy();
 }
 
-export function plainAnswer(target: string): string {
+function plainAnswer(target: string): string {
   return `HTTP/1.1 200 OK\r\nContent-Length: ${target.length}\r\n\r\n${target}`;
 }

@@ -40,14 +40,6 @@ export function sayName(name: string): RequestListener {
   };
 }
 
-/** Probes are answered, anything else waits for ever. */
-export function hangOutsideProbes(name: string): RequestListener {
-  const answer = sayName(name);
-  return (req, res) => {
-    if (req.url === PROBE_PATH) answer(req, res);
-  };
-}
-
 export function probesOf(backend: TestBackend): TestBackend["requests"] {
   return backend.requests.filter(({ url }) => url === PROBE_PATH);
 }

@@ -6,6 +6,7 @@ import { startBackend, startRawBackend } from "../../support/backend.ts";
 import { growthDuring } from "../../support/memory.ts";
 import { startProxy } from "../../support/proxy.ts";
 import { openRaw } from "../../support/raw-client.ts";
+import { tcpTable } from "../../support/tcp-table.ts";
 import { waitUntil } from "../../support/wait.ts";
 
 const limit = { timeout: 30_000 };
@@ -143,8 +144,13 @@ test(
     const [pid = 0] = await own.workerPids();
     for (let round = 0; round < 3; round++) {
       const client = await openRaw(own.port, { t });
-      client.send("GET / HTTP/1.1\r\n");
-      await waitUntil("the worker has it", async () => (await own.status()).workers.length === 1);
+      await client.sendAll(Buffer.from("GET / HTTP/1.1\r\n"));
+      await waitUntil("the worker has read it", () =>
+        tcpTable().some(
+          ({ localPort, remotePort, receiveQueueBytes }) =>
+            localPort === own.port && remotePort === client.localPort && receiveQueueBytes === 0,
+        ),
+      );
       process.kill(pid, "SIGSTOP");
       client.send("Host: h\r\n\r\n");
       await new Promise((resolve) => setTimeout(resolve, 600)); // twice the limit

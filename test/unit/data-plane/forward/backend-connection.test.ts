@@ -719,7 +719,6 @@ for (const [value, idleLimitMs] of [
       scene.backend.send(`${OK}Content-Length: 0\r\n${value === null ? "" : `Keep-Alive: ${value}\r\n`}\r\n`);
       await answer.over();
       assert.equal(scene.connection.idleLimitMs, idleLimitMs);
-      assert.ok(performance.now() - scene.connection.idleSinceMs < 5_000);
     },
   );
 }

@@ -104,8 +104,10 @@ test("requests in turn share one connection, and are told that it is reused", li
   const backend = await startBackend(t);
   const pool = startPool(t, backend.url);
   for (let i = 0; i < 5; i++) {
+    const sentMs = performance.now();
     const attempt = send(pool);
     assert.equal(await attempt.outcome(), 200);
+    assert.ok((attempt.connection?.idleSinceMs ?? 0) >= sentMs, "idle since it was released");
     assert.deepEqual([attempt.isReused, attempt.isConnecting, attempt.isQueued], [i > 0, i === 0, false]);
     assert.deepEqual(pool.load, { active: 0, idle: 1, queued: 0 });
   }

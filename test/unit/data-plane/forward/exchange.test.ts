@@ -411,13 +411,18 @@ test(
   "a client that leaves ends the backend's request, whatever it is at, and counts as 499",
   limit,
   async (t) => {
-    for (const bytes of ["", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhalf"]) {
+    for (const bytes of [
+      "",
+      "HTTP/1.1 103 x\r\n\r\nHTTP/1.1 200",
+      "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhalf",
+    ]) {
       const scene = await startScene(t);
       const { client, exchange } = scene.send();
       await scene.request(0);
       const [connection] = scene.accepted;
       assert.ok(connection);
       connection.send(bytes);
+      if (bytes.includes(" 103 ")) await waitUntil("it is told", () => client.sent.includes(" 103 "));
       if (bytes.endsWith("half")) await waitUntil("it has begun", () => client.sent.endsWith("half"));
       exchange.onClientGone();
       await connection.waitClosed();

@@ -466,7 +466,9 @@ test(
     const request = await scene.came(1);
     scene.client.pause();
     scene.connection.beginAnswer("HTTP/1.1 200 OK\r\n", "close");
+    let sent = 0;
     do {
+      assert.ok(++sent < 1_000, "64 MiB were taken");
       scene.connection.writePiece(Buffer.alloc(64 * KIB));
       scene.connection.flush();
     } while (scene.connection.isFlushed());
