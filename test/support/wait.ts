@@ -21,7 +21,7 @@ export async function withLimit<T>(
 ): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   // Made here, so that its stack leads to the test that waits.
-  const late = new Error(`waited ${limitMs} ms for ${what}`);
+  const late = new Error(`waited ${Math.round(limitMs)} ms for ${what}`);
   const limit = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => {
       if (details) late.message += `\n${details()}`;
@@ -46,7 +46,7 @@ export async function waitUntil<T>(
   options: { limitMs?: number; intervalMs?: number; details?: () => string } = {},
 ): Promise<NonNullable<Exclude<T, false>>> {
   const { limitMs = DEFAULT_LIMIT_MS, intervalMs = 10, details } = options;
-  const late = new Error(`waited ${limitMs} ms until ${what}`);
+  const late = new Error(`waited ${Math.round(limitMs)} ms until ${what}`);
   const endMs = performance.now() + limitMs;
   for (;;) {
     try {
