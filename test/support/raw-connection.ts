@@ -61,9 +61,15 @@ export abstract class RawConnection {
     this.socket.destroy();
   }
 
-  /** Ends with a RST. */
+  /**
+   * Ends with a RST. What is just being ended has to be over first: Node.js 24 answers a reset in between with EINVAL,
+   * keeps the socket for ever, and its process then never exits.
+   */
   reset(): void {
-    this.socket.resetAndDestroy();
+    const { socket } = this;
+    const isBeingEnded = socket.writableEnded && !socket.writableFinished && socket.writableLength === 0;
+    if (isBeingEnded) socket.once("finish", () => socket.resetAndDestroy());
+    else socket.resetAndDestroy();
   }
 
   /** Stops reading, so that the other side feels back-pressure. */
