@@ -110,6 +110,7 @@ const switching = section({
   min_interval: duration("0s", "720h").prefault("10m"), // measured by a clock, never waited for by a timer
   probe,
   prepare_timeout: time().prefault("10s"),
+  persist_timeout: time().prefault("5s"),
   commit_timeout: time().prefault("2s"),
   drain: section({
     deadline: time("0s").prefault("30s"),
@@ -226,6 +227,7 @@ export interface Config {
     readonly minIntervalMs: number; // up to 30 days: more than setTimeout can wait
     readonly probe: ProbeConfig;
     readonly prepareTimeoutMs: number;
+    readonly persistTimeoutMs: number;
     readonly commitTimeoutMs: number;
     readonly drain: { readonly deadlineMs: number; readonly websocketWindowMs: number };
   };

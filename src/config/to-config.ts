@@ -87,6 +87,7 @@ function switchConfig({ probe, drain, ...limits }: Settings["switch"]): Config["
       intervalMs: probe.interval,
     },
     prepareTimeoutMs: limits.prepare_timeout,
+    persistTimeoutMs: limits.persist_timeout,
     commitTimeoutMs: limits.commit_timeout,
     drain: { deadlineMs: drain.deadline, websocketWindowMs: drain.websocket_window },
   };

@@ -41,8 +41,13 @@ export interface RecoveredState {
 }
 
 export interface StateStore {
-  /** Makes the entry durable, then `.version`. On failure nothing has changed and it throws STATE_WRITE_FAILED. */
-  append(entry: NewHistoryEntry): Promise<HistoryEntry>;
+  /**
+   * Makes the entry durable, then `.version`. On failure nothing has changed and it rejects with STATE_WRITE_FAILED.
+   *
+   * @param signal gives it up: it rejects at once, and what was written is taken back when the file system
+   *   answers. Until then every other call is refused. Once it has resolved the signal means nothing any more.
+   */
+  append(entry: NewHistoryEntry, signal?: AbortSignal): Promise<HistoryEntry>;
   /** What is broken now, one sentence each; a switch mends some of it. */
   readonly damaged: readonly string[];
   /** Newest first. */

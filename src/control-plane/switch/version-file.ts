@@ -39,19 +39,25 @@ export async function readVersionFile(
 
 /**
  * Replaces `.version`; durable when it resolves. What is no regular file is moved aside, never deleted.
+ * `beforeReplacing` may throw when nothing but the new content beside it has been written.
  * Rejects with the system's error; the old content is then still there unless the very last step (the fsync
  * of the folder) failed.
  */
 export async function writeVersionFile(
   folder: string,
   version: Version,
-  { wallMs, fs = nodeFs }: { wallMs: number; fs?: StateFs },
+  {
+    wallMs,
+    fs = nodeFs,
+    beforeReplacing,
+  }: { wallMs: number; fs?: StateFs; beforeReplacing?: (() => void) | undefined },
 ): Promise<void> {
   const path = join(folder, VERSION_FILE);
   const kind = await kindOf(fs, path);
   const isInTheWay = kind !== "file" && kind !== "missing";
   const beside = join(folder, isInTheWay ? MENDING : BESIDE);
   await writeWhole(fs, beside, `${version}\n`);
+  beforeReplacing?.();
   if (isInTheWay) {
     await syncFolder(fs, folder);
     await moveAside(fs, path, wallMs);

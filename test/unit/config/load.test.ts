@@ -264,6 +264,7 @@ switch:
   min_interval: 31ms
   probe: { method: HEAD, path: "/up?x=1", expect: 204, timeout: 32ms, successes: 2, interval: 33ms }
   prepare_timeout: 34ms
+  persist_timeout: 38ms
   commit_timeout: 35ms
   drain: { deadline: 37ms, websocket_window: 36ms }
 admin: { host: b, port: 41, token: abc, read_allow: [10.0.0.0/8], on_traffic_port: false }
@@ -328,6 +329,7 @@ state_dir: /tmp/state
         intervalMs: 33,
       },
       prepareTimeoutMs: 34,
+      persistTimeoutMs: 38,
       commitTimeoutMs: 35,
       drain: { deadlineMs: 37, websocketWindowMs: 36 },
     },

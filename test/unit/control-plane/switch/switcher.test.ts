@@ -116,6 +116,7 @@ async function startRig(
           minIntervalMs,
           probe: { method: "GET", path: "/", expect: [], timeoutMs: 1, successes: 1, intervalMs: 0 },
           prepareTimeoutMs: 10_000,
+          persistTimeoutMs: 5_000,
           commitTimeoutMs: 2_000,
           drain: { deadlineMs: 30_000, websocketWindowMs: 10_000 },
         },
