@@ -18,6 +18,7 @@ import type { HeaderPolicy } from "./data-plane/forward/headers.ts";
 import { createPools } from "./data-plane/forward/pools.ts";
 import { RetryBudget } from "./data-plane/forward/retry-budget.ts";
 import { startSweeper } from "./data-plane/forward/sweeper.ts";
+import { Hold, systemTimers } from "./data-plane/hold.ts";
 import { createAdminRelay } from "./data-plane/listener/admin-relay.ts";
 import { keepAliveLines } from "./data-plane/listener/client-connection.ts";
 import { createTrust } from "./data-plane/listener/client-side.ts";
@@ -119,9 +120,16 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
   );
   const ending = { isEnding: false };
   const policy = headerPolicy(config);
+  const { maxRequests, maxBytes } = config.switch.hold;
+  const hold = new Hold(
+    { maxRequests: looseShareOf(maxRequests, share), maxBytes: looseShareOf(maxBytes, share) },
+    systemTimers,
+  );
+  for (const each of start.holds) hold.begin(each.hold, each.holdMs);
   const onRequest = createPipeline({
     serving,
     maxInFlight: looseShareOf(config.server.maxInFlight, share),
+    hold,
     adminRelay: createAdminRelay(config.admin.onTrafficPort, async (call) => {
       const answer = await channel.ask<ToWorker & { type: "admin-answer" }>(
         (id) => ({ type: "admin-call", id, call }),
@@ -174,6 +182,7 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
     recorder,
     pool,
     clientConnections: () => listener.connections,
+    held: () => hold.held,
   });
   setInterval(() => {
     channel.send({ type: "stats", id: 0, stats: report() });
@@ -207,15 +216,24 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
         serving.apply(message.snapshot);
         if (left !== serving.current.active) drains.start(left, message.drain);
         drains.cancel(serving.current.active); // one that is switched back to is no longer drained
+        if (message.release !== null) hold.release(message.release);
         channel.send({ type: "applied", id: message.id, epoch: serving.current.epoch });
         return;
       }
+      case "hold":
+        hold.begin(message.hold, message.holdMs);
+        channel.send({ type: "held", hold: message.hold });
+        return;
+      case "release":
+        hold.release(message.hold);
+        return;
       case "collect-stats":
         channel.send({ type: "stats", id: message.id, stats: report() });
         return;
       case "stop":
         if (ending.isEnding) return;
         ending.isEnding = true;
+        hold.close(); // what waits still finishes
         void stopListener({
           listener,
           backends: serving.backends,

@@ -112,6 +112,10 @@ const switching = section({
   prepare_timeout: time().prefault("10s"),
   persist_timeout: time().prefault("5s"),
   commit_timeout: time().prefault("2s"),
+  hold: section({
+    max_requests: connections().prefault(10_000),
+    max_bytes: size("64KiB", "1024GiB").prefault("64MiB"),
+  }),
   drain: section({
     deadline: time("0s").prefault("30s"),
     websocket_window: time("0s").prefault("10s"),
@@ -229,6 +233,7 @@ export interface Config {
     readonly prepareTimeoutMs: number;
     readonly persistTimeoutMs: number;
     readonly commitTimeoutMs: number;
+    readonly hold: { readonly maxRequests: number; readonly maxBytes: number };
     readonly drain: { readonly deadlineMs: number; readonly websocketWindowMs: number };
   };
   readonly admin: {

@@ -75,7 +75,7 @@ function viaOf(via: string, ownName: string): string | null {
   return via === "auto" ? ownName : via;
 }
 
-function switchConfig({ probe, drain, ...limits }: Settings["switch"]): Config["switch"] {
+function switchConfig({ probe, hold, drain, ...limits }: Settings["switch"]): Config["switch"] {
   return {
     minIntervalMs: limits.min_interval,
     probe: {
@@ -89,6 +89,7 @@ function switchConfig({ probe, drain, ...limits }: Settings["switch"]): Config["
     prepareTimeoutMs: limits.prepare_timeout,
     persistTimeoutMs: limits.persist_timeout,
     commitTimeoutMs: limits.commit_timeout,
+    hold: { maxRequests: hold.max_requests, maxBytes: hold.max_bytes },
     drain: { deadlineMs: drain.deadline, websocketWindowMs: drain.websocket_window },
   };
 }

@@ -83,6 +83,13 @@ export const FORWARD_ERRORS = {
     about: "more than server.max_in_flight requests run",
     proxyStatus: "proxy_internal_response",
   },
+  HOLD_FULL: {
+    status: 503,
+    source: "proxy",
+    about:
+      "requests wait until a switch or a pause is over, and switch.hold.max_requests or switch.hold.max_bytes is reached",
+    proxyStatus: "proxy_internal_response",
+  },
   TOO_MANY_CONNECTIONS: {
     status: 503,
     source: "proxy",

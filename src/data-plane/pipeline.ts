@@ -2,17 +2,21 @@
  * Pipeline: READ FIRST. The way of every request through a worker:
  *
  *   admit ─► one of the admin paths? relay it to the primary
- *      └───► pick (the active version's backend) ─► forward, with its upgrade ─► record
+ *      └───► is a hold on? wait until it is over, and come again
+ *              └───► pick (the active version's backend) ─► forward, with its upgrade ─► record
  *
  * Each step refuses by a code of core/errors.ts. A request reads what is served once, here.
  */
 import { ERROR_CODES, type ForwardErrorCode } from "../core/errors.ts";
 import type { RequestHead } from "../wire/request-head.ts";
 import { admit } from "./admit/admit.ts";
+import type { Backend } from "./backend/backend.ts";
 import { errorFields, errorText } from "./forward/error-reply.ts";
 import { Exchange, type ForwardContext } from "./forward/exchange.ts";
 import { forwardedRequest } from "./forward/headers.ts";
 import { answerAsLast } from "./forward/max-forwards.ts";
+import type { Way } from "./held-request.ts";
+import type { Hold } from "./hold.ts";
 import type { AdminRelay } from "./listener/admin-relay.ts";
 import type { ClientConnection } from "./listener/client-connection.ts";
 import type { Recorder } from "./record/record.ts";
@@ -22,51 +26,92 @@ export interface Steps {
   readonly serving: Serving;
   readonly maxInFlight: number;
   readonly adminRelay: AdminRelay;
+  readonly hold: Hold;
   readonly forward: Omit<ForwardContext, "onEnd">;
   readonly recorder: Recorder;
+}
+
+/** An answer of our own. */
+interface Reply {
+  readonly status: number;
+  readonly fields: readonly string[];
+  readonly body: string | Buffer;
+  readonly mustClose: boolean;
 }
 
 /** What becomes of a request that has come. */
 export type OnRequest = (client: ClientConnection, head: RequestHead) => void;
 
-export function createPipeline({ serving, maxInFlight, adminRelay, recorder, ...steps }: Steps): OnRequest {
+export function createPipeline(steps: Steps): OnRequest {
+  const { serving, maxInFlight, adminRelay, recorder, hold } = steps;
   const forward: ForwardContext = {
     ...steps.forward,
     onEnd: ({ backend, method, status, startedAtMs }) =>
       recorder.request(backend, method, status, performance.now() - startedAtMs),
   };
 
-  return (client, head) => {
+  const reply = (
+    active: Backend,
+    client: ClientConnection,
+    method: string,
+    { status, fields, body, mustClose }: Reply,
+  ): void => {
+    recorder.request(active, method, status, 0);
+    // A client that does not take its answers gets no more of them: they would pile up here.
+    client.answer(status, fields, body, mustClose || !client.isFlushed());
+    client.flush();
+    client.finish();
+  };
+  const refuse = (
+    active: Backend,
+    client: ClientConnection,
+    method: string,
+    code: ForwardErrorCode,
+    message: string,
+  ): void => {
+    const { status, source } = ERROR_CODES[code];
+    forward.onFailure(active, code, message);
+    const body = errorText(code, message);
+    reply(active, client, method, {
+      status,
+      fields: errorFields(code),
+      body,
+      mustClose: source === "client",
+    });
+  };
+
+  /** @param heldSinceMs of one that was held, when it came; 0 of any other. */
+  const serve = (client: ClientConnection, head: RequestHead, heldSinceMs = 0): void => {
     const { active } = serving.current; // read once: a switch never splits a request
-    const reply = (
-      status: number,
-      fields: readonly string[],
-      body: string | Buffer,
-      mustClose: boolean,
-    ): void => {
-      recorder.request(active, head.method, status, 0);
-      // A client that does not take its answers gets no more of them: they would pile up here.
-      client.answer(status, fields, body, mustClose || !client.isFlushed());
-      client.flush();
-      client.finish();
-    };
-    const refuse = (code: ForwardErrorCode, message: string): void => {
-      const { status, source } = ERROR_CODES[code];
-      forward.onFailure(active, code, message);
-      reply(status, errorFields(code), errorText(code, message), source === "client");
-    };
+    const { method } = head;
     const admitted = admit(head);
-    if (admitted.code !== null) return refuse(admitted.code, admitted.message);
+    if (admitted.code !== null) return refuse(active, client, method, admitted.code, admitted.message);
     if (adminRelay.isOurs(admitted.target)) return adminRelay.relay(admitted.target, head, client);
-    if (forward.load.inFlight >= maxInFlight) {
-      return refuse("TOO_MANY_REQUESTS_IN_FLIGHT", "too many requests in flight");
+    const isHeld = hold.isOn && heldSinceMs === 0;
+    // Those that wait will all run at once: none of them may be one too many then.
+    const inFlight = isHeld ? forward.load.inFlight + hold.held : forward.load.inFlight;
+    if (inFlight >= maxInFlight) {
+      return refuse(active, client, method, "TOO_MANY_REQUESTS_IN_FLIGHT", "too many requests in flight");
     }
+    if (isHeld) return hold.take(client, head, way);
     const request = forwardedRequest(head, admitted, client.side, active.authority, forward.policy);
-    if ("code" in request) return refuse(request.code, request.message);
+    if ("code" in request) return refuse(active, client, method, request.code, request.message);
     const last = answerAsLast(head);
-    if (last !== null) return reply(200, last.fields, last.body, false);
-    const exchange = new Exchange(forward, client, active, request);
+    if (last !== null) return reply(active, client, method, { ...last, status: 200, mustClose: false });
+    const startedAtMs = heldSinceMs === 0 ? performance.now() : heldSinceMs;
+    const exchange = new Exchange(forward, client, active, request, startedAtMs);
     client.run(exchange);
     exchange.start();
   };
+
+  const way: Way = {
+    goOn: serve,
+    refuse: (client, method, code, message) => refuse(serving.current.active, client, method, code, message),
+    onGone: (method, heldSinceMs) => {
+      const { active } = serving.current; // where it would have gone
+      recorder.request(active, method, ERROR_CODES.CLIENT_ABORTED.status, performance.now() - heldSinceMs);
+      forward.onFailure(active, "CLIENT_ABORTED", "the client left while its request was held");
+    },
+  };
+  return serve;
 }

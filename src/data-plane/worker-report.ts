@@ -16,6 +16,7 @@ export interface ReportSources {
   readonly recorder: Recorder;
   pool(backend: Backend): ConnectionPool;
   clientConnections(): number;
+  held(): number;
 }
 
 /** Starts measuring the process; the returned function reads everything out. */
@@ -24,6 +25,7 @@ export function createWorkerReport({
   recorder,
   pool,
   clientConnections,
+  held,
 }: ReportSources): () => WorkerStats {
   const readProcess = measureProcess();
   return () => ({
@@ -42,6 +44,7 @@ export function createWorkerReport({
       };
     }),
     clientConnections: clientConnections(),
+    held: held(),
     process: readProcess(),
   });
 }

@@ -18,13 +18,37 @@ export interface DrainLimits {
   readonly websocketWindowMs: number;
 }
 
+/** New requests wait from now on, for `holdMs` at most; several may be on at once, each with its own number. */
+export interface HoldOrder {
+  readonly hold: number;
+  readonly holdMs: number;
+}
+
 export type ToWorker =
   /** First message; carries the bound listening handle. `index` counts from 0, `workers` is how many share the limits. */
-  | { type: "start"; index: number; workers: number; config: Config; snapshot: Snapshot }
+  | {
+      type: "start";
+      index: number;
+      workers: number;
+      config: Config;
+      snapshot: Snapshot;
+      /** It is born holding. */
+      holds: readonly HoldOrder[];
+    }
   | { type: "prepare"; id: number; version: Version; waitMs: number }
   | { type: "abort-prepare"; id: number }
-  /** Commit: serve by this snapshot from now on, and drain every other version. */
-  | { type: "apply-snapshot"; id: number; snapshot: Snapshot; drain: DrainLimits }
+  /** Commit: serve by this snapshot from now on, drain every other version, and then end hold `release`. */
+  | {
+      type: "apply-snapshot";
+      id: number;
+      snapshot: Snapshot;
+      drain: DrainLimits;
+      release: number | null;
+    }
+  /** Answered by `held`. */
+  | ({ type: "hold" } & HoldOrder)
+  /** Ends a hold before its time; one that has ended already, or never was, is no error. */
+  | { type: "release"; hold: number }
   | { type: "collect-stats"; id: number }
   | { type: "admin-answer"; id: number; answer: AdminAnswer }
   /** Answers `enter`; null: the connection may stay. */
@@ -37,6 +61,8 @@ export type FromWorker =
   | { type: "listen-failed"; code: string; message: string }
   | { type: "prepared"; id: number; report: PrepareReport }
   | { type: "applied"; id: number; epoch: number }
+  /** From here on no request starts before hold `hold` has ended. */
+  | { type: "held"; hold: number }
   /** Answers `collect-stats`; sent by itself every second and before a planned exit with id 0. */
   | { type: "stats"; id: number; stats: WorkerStats }
   | { type: "admin-call"; id: number; call: AdminCall }

@@ -118,16 +118,18 @@ function requestFamilies(everyStats: readonly WorkerStats[], versions: readonly 
 /** What concerns no version. */
 function clientFamilies(everyStats: readonly WorkerStats[]): Family[] {
   const connections = new Tally("client_connections").add({}, 0);
+  const held = new Tally("held_requests").add({}, 0);
   const refusedConnections = new Tally("client_connections_refused_total");
   const refusals = new Tally("http_refusals_total");
   for (const reason of CONNECTION_LIMITS) refusedConnections.add({ reason }, 0);
   for (const reason of REFUSAL_REASONS) refusals.add({ reason }, 0);
   for (const stats of everyStats) {
     connections.add({}, stats.clientConnections);
+    held.add({}, stats.held);
     for (const { reason, count } of stats.refusedConnections) refusedConnections.add({ reason }, count);
     for (const { reason, count } of stats.refusals) refusals.add({ reason }, count);
   }
-  return [connections.family(), refusedConnections.family(), refusals.family()];
+  return [connections.family(), refusedConnections.family(), refusals.family(), held.family()];
 }
 
 function durationFamily(everyStats: readonly WorkerStats[], versions: readonly Version[]): Family {

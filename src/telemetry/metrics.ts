@@ -53,6 +53,11 @@ export const METRICS = {
     help: "Requests that the proxy itself refused, by error code in lower case.",
     labels: ["reason"],
   },
+  held_requests: {
+    type: "gauge",
+    help: "Requests that wait until a switch or a pause is over.",
+    labels: [],
+  },
   upstream_errors_total: {
     type: "counter",
     help: "Failures on the way to or from a backend, by error code in lower case.",

@@ -45,6 +45,8 @@ export interface WorkerStats {
   /** Requests that the proxy itself refused; `reason` is the error code in lower case. */
   readonly refusals: readonly { reason: string; count: number }[];
   readonly clientConnections: number;
+  /** Requests that wait until a hold is over. */
+  readonly held: number;
   readonly refusedConnections: readonly { reason: ConnectionLimit; count: number }[];
   readonly process: ProcessStats;
 }

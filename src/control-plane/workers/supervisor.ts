@@ -147,7 +147,7 @@ export class Supervisor implements Fleet {
     return Promise.all(
       concerned.map(async ({ slot, process }): Promise<WorkerCommitted> => {
         const answer = await process.channel.ask<FromWorker & { type: "applied" }>(
-          (id) => ({ type: "apply-snapshot", id, snapshot, drain }),
+          (id) => ({ type: "apply-snapshot", id, snapshot, drain, release: null }),
           timeoutMs,
         );
         const isApplied = answer?.epoch === snapshot.epoch;
@@ -274,6 +274,7 @@ export class Supervisor implements Fleet {
             workers: this.#slots.length,
             config: this.#options.config,
             snapshot: this.#snapshot,
+            holds: [],
           },
           this.#options.socket.handle as unknown as SendHandle, // a raw handle may be sent (child_process docs, "net.Native")
         );
@@ -310,6 +311,7 @@ export class Supervisor implements Fleet {
         return;
       case "prepared":
       case "applied":
+      case "held":
         return; // an answer that came after its time limit
     }
   }

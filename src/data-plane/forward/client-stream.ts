@@ -51,6 +51,8 @@ export interface ClientEvents {
   onBodyFault(code: "MALFORMED_REQUEST" | "HEADERS_TOO_LARGE", message: string): void;
   /** The client takes more of the answer again, or everything has left. */
   onClientDrained(): void;
+  /** So many bytes were read ahead of their turn: of a body that is not wanted yet, or behind it. Not told to most. */
+  onReadAhead?(bytes: number): void;
   /** The client has left. */
   onClientGone(): void;
 }

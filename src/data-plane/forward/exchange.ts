@@ -80,7 +80,7 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TR
 export class Exchange implements Waiter, ClientEvents, RunningRequest {
   readonly backend: Backend;
   readonly method: string;
-  readonly startedAtMs = performance.now();
+  readonly startedAtMs: number;
   /** Status for the record: what was answered, 499 when the client left first. */
   status = 0;
   needsFreshConnection = false;
@@ -111,7 +111,15 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest {
   /** Nothing of the body comes before the backend asks for it: what takes time is the backend. */
   #isContinueAwaited: boolean;
 
-  constructor(context: ForwardContext, client: ClientStream, backend: Backend, request: ForwardedRequest) {
+  /** @param startedAtMs when its head had come, by performance.now(). */
+  constructor(
+    context: ForwardContext,
+    client: ClientStream,
+    backend: Backend,
+    request: ForwardedRequest,
+    startedAtMs: number,
+  ) {
+    this.startedAtMs = startedAtMs;
     this.#context = context;
     this.#client = client;
     this.backend = backend;

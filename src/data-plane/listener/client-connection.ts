@@ -157,12 +157,14 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
     while (this.#readSome());
     this.#isReading = false;
     // A head has a limit of its own.
-    const isFull = this.#phase !== HEAD && this.#pending !== null && this.#pending.length >= READ_AHEAD_BYTES;
+    const aheadBytes = this.#phase === HEAD || this.#pending === null ? 0 : this.#pending.length;
+    const isFull = aheadBytes >= READ_AHEAD_BYTES;
     if (isFull !== this.#isPaused && this.#phase !== GONE) {
       this.#isPaused = isFull;
       if (isFull) this.#socket.pause();
       else this.#socket.resume();
     }
+    if (aheadBytes > 0) this.#events?.onReadAhead?.(aheadBytes); // last: it may end the request
   }
 
   #readSome(): boolean {

@@ -22,6 +22,7 @@ const OURS = [
   "client_connections",
   "client_connections_refused_total",
   "http_refusals_total",
+  "held_requests",
   "upstream_errors_total",
   "upstream_connections",
   "upstream_retries_total",

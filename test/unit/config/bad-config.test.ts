@@ -53,8 +53,8 @@ const BAD_KEYS: readonly (readonly [what: string, yaml: string, ...expected: str
   ["a key like no other", "log: { zzzzzz: 1 }", "log.zzzzzz (line 3): unknown key; known here: level"],
   [
     "a key that is not built yet",
-    "switch: { hold: 1 }",
-    "switch.hold (line 3): unknown key; known here: min_inter",
+    "switch: { bake: 1 }",
+    "switch.bake (line 3): unknown key; known here: min_inter",
   ],
   ["__proto__", "server: { __proto__: { port: 1 } }", "server.__proto__ (line 3): unknown key"],
   [

@@ -266,6 +266,7 @@ switch:
   prepare_timeout: 34ms
   persist_timeout: 38ms
   commit_timeout: 35ms
+  hold: { max_requests: 38, max_bytes: 64KiB }
   drain: { deadline: 37ms, websocket_window: 36ms }
 admin: { host: b, port: 41, token: abc, read_allow: [10.0.0.0/8], on_traffic_port: false }
 log: { level: error }
@@ -331,6 +332,7 @@ state_dir: /tmp/state
       prepareTimeoutMs: 34,
       persistTimeoutMs: 38,
       commitTimeoutMs: 35,
+      hold: { maxRequests: 38, maxBytes: 65_536 },
       drain: { deadlineMs: 37, websocketWindowMs: 36 },
     },
     admin: { host: "b", port: 41, token: "abc", readAllow: ["10.0.0.0/8"], onTrafficPort: false },

@@ -58,6 +58,7 @@ function stats({ ok = 0, bad = 0, inFlight = 0, residentBytes = 0 } = {}): Worke
     upstreamErrors: [{ version: "v1", reason: "backend_closed", count: bad }],
     refusals: [{ reason: "malformed_request", count: 2 * bad }],
     clientConnections: 6,
+    held: 4,
     refusedConnections: [{ reason: "max_connections_per_client", count: 3 * bad }],
     process: {
       cpuUserSeconds: 100,
@@ -241,6 +242,7 @@ test("counters of all workers and of those that are gone are added up", async ()
   assert.equal(value("http_request_duration_seconds_bucket", { version: "v1", le: "30" }), 115);
   assert.equal(value("http_request_duration_seconds_count", { version: "v2" }), 0);
   assert.equal(value("http_requests_in_flight", { version: "v1" }), 1);
+  assert.equal(value("held_requests"), 12);
   assert.equal(value("upstream_errors_total", { version: "v1", reason: "backend_closed" }), 2);
   assert.equal(value("http_refusals_total", { reason: "malformed_request" }), 4);
   assert.equal(value("client_connections_refused_total", { reason: "max_connections_per_client" }), 6);
@@ -274,6 +276,7 @@ test("every reason to refuse a request or a connection is there from the start, 
     ["headers_too_large", 0],
     ["pool_exhausted", 0],
     ["too_many_requests_in_flight", 0],
+    ["hold_full", 0],
     ["drain_deadline", 0],
     ["loop_detected", 0],
     ["internal_error", 0],

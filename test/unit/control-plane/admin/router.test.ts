@@ -348,6 +348,7 @@ test("GET /status lists a drain while something of it still runs, summed over th
     upstreamErrors: [],
     refusals: [],
     clientConnections: 0,
+    held: 0,
     refusedConnections: [],
     process: {
       cpuUserSeconds: 0,

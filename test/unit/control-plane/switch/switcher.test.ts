@@ -118,6 +118,7 @@ async function startRig(
           prepareTimeoutMs: 10_000,
           persistTimeoutMs: 5_000,
           commitTimeoutMs: 2_000,
+          hold: { maxRequests: 10_000, maxBytes: 64 * 1_024 * 1_024 },
           drain: { deadlineMs: 30_000, websocketWindowMs: 10_000 },
         },
       },

@@ -25,6 +25,7 @@ function stats(changes: Partial<WorkerStats> = {}): WorkerStats {
     upstreamErrors: [{ version: "v1", reason: "backend_closed", count: 2 }],
     refusals: [{ reason: "malformed_request", count: 3 }],
     clientConnections: 11,
+    held: 12,
     refusedConnections: [{ reason: "max_connections", count: 4 }],
     process: {
       cpuUserSeconds: 1,
@@ -61,6 +62,7 @@ test("counters of the dead are kept, and what they held is gone with them", () =
     },
   ]);
   assert.equal(sum.clientConnections, 0);
+  assert.equal(sum.held, 0);
   assert.deepEqual([sum.process.gcCount, sum.process.gcSeconds, sum.process.cpuUserSeconds], [7, 8, 1]);
   assert.deepEqual([sum.process.residentBytes, sum.process.eventLoopDelayMaxSeconds], [0, 0]);
 });

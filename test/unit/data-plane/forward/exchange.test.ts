@@ -199,7 +199,7 @@ async function startScene(
       );
       assert.ok(!("code" in request));
       const client = new FakeClient();
-      const exchange = new Exchange(context, client, backend, request);
+      const exchange = new Exchange(context, client, backend, request, performance.now());
       exchange.start();
       return { client, exchange };
     },

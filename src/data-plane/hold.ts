@@ -1,0 +1,134 @@
+/**
+ * Hold: while one is on, new requests wait, bounded; when the last has ended they go on in the order they came.
+ *
+ * Several may be on at once (a pause, and a switch), each with its own number and its own end in time. Those that wait
+ * are let go in batches, so that the event loop still turns; what comes meanwhile waits behind them, so nobody
+ * overtakes. Time is handed in. What a request does when it goes on is the pipeline's to say.
+ */
+import type { RequestHead } from "../wire/request-head.ts";
+import { HeldRequest, type Room, type Way } from "./held-request.ts";
+import type { ClientConnection } from "./listener/client-connection.ts";
+
+export interface HoldLimits {
+  readonly maxRequests: number;
+  readonly maxBytes: number;
+}
+
+export interface Timers {
+  /** @returns calls it off. */
+  after(ms: number, run: () => void): () => void;
+  /** In the next round of the event loop. */
+  soon(run: () => void): void;
+}
+
+export const systemTimers: Timers = {
+  after: (ms, run) => {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+  soon: (run) => void setImmediate(run),
+};
+
+/** A request takes some 30 µs to start. */
+const FIRST_BATCH = 64;
+/** Each batch is larger than the one before by a 16th: it ends also when as many come as go. 10,000 take 39 rounds. */
+const GROWTH = 16;
+
+export class Hold implements Room {
+  /** New requests wait: a hold is on, or some still wait of one that has ended. Read once per request. */
+  isOn = false;
+  readonly fullMessage = "too many requests wait until a switch or a pause is over";
+  readonly #limits: HoldLimits;
+  readonly #timers: Timers;
+  /** By number, what calls off their ends in time. */
+  readonly #holds = new Map<number, () => void>();
+  /** In the order they came. */
+  readonly #waiting = new Set<HeldRequest>();
+  #bytes = 0;
+  #batch = FIRST_BATCH;
+  #isBatchDue = false;
+  #isClosed = false;
+
+  constructor(limits: HoldLimits, timers: Timers) {
+    this.#limits = limits;
+    this.#timers = timers;
+  }
+
+  /** How many wait. */
+  get held(): number {
+    return this.#waiting.size;
+  }
+
+  /** From its return on no request starts until hold `hold` has ended. One that is on already gets a new end. */
+  begin(hold: number, holdMs: number): void {
+    if (this.#isClosed) return;
+    this.#holds.get(hold)?.();
+    this.#holds.set(
+      hold,
+      this.#timers.after(holdMs, () => this.release(hold)),
+    );
+    this.isOn = true;
+  }
+
+  release(hold: number): void {
+    const callOff = this.#holds.get(hold);
+    if (callOff === undefined) return;
+    callOff();
+    this.#holds.delete(hold);
+    this.#batch = FIRST_BATCH;
+    this.#settle();
+  }
+
+  /** The worker is ending: all go on, and no hold begins any more. */
+  close(): void {
+    this.#isClosed = true;
+    for (const hold of [...this.#holds.keys()]) this.release(hold);
+  }
+
+  /** Lets a request wait, or refuses it at once. */
+  take(client: ClientConnection, head: RequestHead, way: Way): void {
+    const { maxRequests, maxBytes } = this.#limits;
+    const bytes = head.fields.text.length;
+    if (this.#waiting.size >= maxRequests || this.#bytes + bytes > maxBytes) {
+      return way.refuse(client, head.method, "HOLD_FULL", this.fullMessage);
+    }
+    const held = new HeldRequest(this, way, client, head);
+    this.#waiting.add(held);
+    this.#bytes += held.bytes;
+    held.start();
+  }
+
+  leave(held: HeldRequest): void {
+    if (this.#waiting.delete(held)) this.#bytes -= held.bytes;
+  }
+
+  resize(held: HeldRequest, bytes: number): boolean {
+    this.#bytes += bytes - held.bytes;
+    held.bytes = bytes;
+    if (this.#bytes <= this.#limits.maxBytes) return true;
+    this.leave(held);
+    return false;
+  }
+
+  #settle(): void {
+    if (this.#holds.size > 0 || this.#isBatchDue) return;
+    this.isOn = this.#waiting.size > 0;
+    if (!this.isOn) return;
+    this.#isBatchDue = true;
+    this.#timers.soon(() => {
+      this.#isBatchDue = false;
+      if (this.#holds.size === 0) this.#letSomeGo(); // else another has begun meanwhile
+    });
+  }
+
+  #letSomeGo(): void {
+    let left = this.#batch;
+    this.#batch += Math.ceil(this.#batch / GROWTH);
+    for (const held of this.#waiting) {
+      if (left-- === 0) break;
+      this.leave(held);
+      held.goOn();
+    }
+    this.#settle();
+  }
+}
