@@ -19,11 +19,28 @@ export function problemsOf(issues: readonly z.core.$ZodIssue[], context: IssueCo
   return issues.flatMap((issue) =>
     issue.code === "unrecognized_keys"
       ? issue.keys.map((key) => unknownKey([...issue.path, key], context))
-      : [{ path: pathText(issue.path), where: context.where(issue.path), text: textOf(issue, context) }],
+      : [
+          {
+            path: pathText(shownPath(issue.path)),
+            where: context.where(issue.path),
+            text: textOf(issue, context),
+          },
+        ],
   );
 }
 
-const SECRET = "admin.token";
+/** Their values, and all below them. */
+const SECRETS = ["admin.token", "switch.probe.headers"];
+
+function isSecret(path: readonly PropertyKey[]): boolean {
+  return SECRETS.some((secret) => secret === pathText(path.slice(0, secret.split(".").length)));
+}
+
+/** Where a name below a secret belongs, a whole line may stand by mistake: `"Authorization: Bearer …"`. */
+function shownPath(path: readonly PropertyKey[]): readonly PropertyKey[] {
+  const isShown = !isSecret(path) || /^[\w-]{1,64}$/.test(String(path.at(-1)));
+  return isShown ? path : path.slice(0, -1);
+}
 
 function textOf(issue: z.core.$ZodIssue, context: IssueContext): string {
   const params = issue.code === "custom" ? issue.params : undefined;
@@ -35,7 +52,7 @@ function textOf(issue: z.core.$ZodIssue, context: IssueContext): string {
     return `expected ${issue.message}, found ${describeFound(name)}`;
   }
   // A whole section written as one text may hold anything.
-  const isShown = issue.code !== "invalid_type" && pathText(issue.path) !== SECRET;
+  const isShown = issue.code !== "invalid_type" && !isSecret(issue.path);
   const hint = typeof params?.hint === "string" && params.hint !== "" ? `; ${params.hint}` : "";
   if (found === undefined) return `expected ${issue.message}, but it is missing`;
   return `expected ${issue.message}, found ${isShown ? describeFound(found) : hidden(found)}${hint}`;

@@ -30,6 +30,15 @@ export function checkTogether(settings: unknown, context: z.core.$RefinementCtx)
   if (number("switch.drain.websocket_window") > number("switch.drain.deadline")) {
     refuse("switch.drain.websocket_window", "must not be longer than switch.drain.deadline");
   }
+  if (number("switch.probe.max_latency") > number("switch.probe.timeout")) {
+    refuse("switch.probe.max_latency", "must not be longer than switch.probe.timeout");
+  }
+  if (at(settings, "switch.probe.method") === "HEAD" && isText(at(settings, "switch.probe.expect_body"))) {
+    refuse(
+      "switch.probe.expect_body",
+      "cannot be found: an answer to HEAD has no body; use another switch.probe.method",
+    );
+  }
   const gaps = (number("switch.probe.successes") - 1) * number("switch.probe.interval");
   if (gaps >= number("switch.prepare_timeout")) {
     refuse(

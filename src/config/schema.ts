@@ -8,12 +8,21 @@
 import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { isVersionName, VERSION_NAME_RULE } from "../core/version.ts";
+import {
+  authorityOrNull,
+  bodyTextOrNull,
+  type ExpectedField,
+  expectedFields,
+  type ProbeField,
+  sentFields,
+} from "./probe-values.ts";
 import { checkTogether } from "./rules.ts";
 import {
   addressOrCidr,
   backendUrl,
   countOrAuto,
   duration,
+  durationOrNull,
   flag,
   host,
   mediaType,
@@ -100,7 +109,12 @@ const probe = section({
   path: text("a path that starts with / and holds no space, # or special character", (input) =>
     /^\/(?!.*#)[!-~]{0,2047}$/.test(input),
   ).prefault("/"),
+  host: authorityOrNull().prefault(null),
+  headers: sentFields().prefault({}),
   expect: statusRanges().prefault("200-399"),
+  expect_headers: expectedFields().prefault({}),
+  expect_body: bodyTextOrNull().prefault(null),
+  max_latency: durationOrNull("1ms", "24h").prefault(null),
   timeout: time().prefault("2s"),
   successes: wholeNumber(1, 100).prefault(3),
   interval: time("0s").prefault("100ms"),
@@ -164,7 +178,7 @@ export const settingsSchema = keys.superRefine(checkTogether, { when: () => true
 /** The checked keys, named as in the file. */
 export type Settings = z.output<typeof settingsSchema>;
 
-/** Every key that takes a value (`switch.probe.path`), in order. `backends` is one: its names are free. */
+/** Every key that takes a value (`switch.probe.path`), in order. A map with free names, such as `backends`, is one. */
 export const KEY_PATHS: readonly string[] = leavesOf(keys, "");
 
 function leavesOf(schema: unknown, path: string): string[] {
@@ -257,8 +271,17 @@ export interface BackendConfig {
 export interface ProbeConfig {
   readonly method: string;
   readonly path: string;
+  /** What `Host` says; null: the backend's own authority. */
+  readonly host: string | null;
+  /** Values may be secrets: never told. */
+  readonly headers: readonly ProbeField[];
   /** The status codes that are good, as inclusive ranges. */
   readonly expect: readonly StatusRange[];
+  readonly expectHeaders: readonly ExpectedField[];
+  /** What the start of the body must hold; null: anything. */
+  readonly expectBody: string | null;
+  /** From the sent request to the end of the answer, so without connecting; null: no limit of its own. */
+  readonly maxLatencyMs: number | null;
   readonly timeoutMs: number;
   readonly successes: number;
   readonly intervalMs: number;

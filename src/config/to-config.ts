@@ -81,7 +81,12 @@ function switchConfig({ probe, hold, drain, ...limits }: Settings["switch"]): Co
     probe: {
       method: probe.method,
       path: probe.path,
+      host: probe.host,
+      headers: probe.headers,
       expect: probe.expect,
+      expectHeaders: probe.expect_headers,
+      expectBody: probe.expect_body,
+      maxLatencyMs: probe.max_latency,
       timeoutMs: probe.timeout,
       successes: probe.successes,
       intervalMs: probe.interval,

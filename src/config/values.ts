@@ -94,6 +94,15 @@ export function duration(min: string, max: string) {
   return quantity(`a duration from ${min} to ${max}`, MS_OF, min, max, "30s, 250ms, 10m or 1h");
 }
 
+/** Like `duration`, and null, which stands for "not set". */
+export function durationOrNull(min: string, max: string) {
+  return setting<number | null>(`null or a duration from ${min} to ${max}`, (input) => {
+    if (input === null) return { value: null };
+    const parsed = duration(min, max).safeParse(input);
+    return parsed.success ? { value: parsed.data } : { hint: unitHint(input, "500ms or 2s") };
+  });
+}
+
 /** @returns a schema whose value is in bytes. */
 export function size(min: string, max: string) {
   return quantity(`a size from ${min} to ${max}`, BYTES_OF, min, max, "16KiB, 8MiB, 1GiB or 512B");

@@ -1,11 +1,13 @@
 /**
  * One probe of a backend through a given way of asking it, and how it is judged.
  *
- * A probe is good when its whole answer arrives within the time limit and its status is expected. Runs in
- * a worker through the same pool that carries the traffic, so it proves the path that traffic takes.
+ * A probe is good when its whole answer arrives within the time limit and is what is expected; what that is, judge.ts
+ * knows. Runs in a worker through the same pool that carries the traffic, so it proves the path that traffic takes.
  */
+import type { ProbeField } from "../config/probe-values.ts";
 import type { ProbeConfig } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
+import { type AnswerFields, Judge } from "./judge.ts";
 
 export interface ProbeReport {
   readonly ok: boolean;
@@ -21,13 +23,20 @@ export interface ProbeReport {
 export interface AskRequest {
   readonly method: string;
   readonly path: string;
+  /** null: the backend's own authority. */
+  readonly host: string | null;
+  /** Beside what every request of ours has; one of the same name takes its place. */
+  readonly headers: readonly ProbeField[];
 }
 
 /** What comes of asking. One of the last two ends it. */
 export interface AskHandler {
-  onStatus(status: number): void;
-  /** Of the body. */
-  onBytes(count: number): void;
+  /** Is written on a connection now. Told again when that one had died while it was idle. */
+  onSent(): void;
+  /** @param fields are valid during the call alone. */
+  onHead(status: number, fields: AnswerFields): void;
+  /** A piece of the body. */
+  onPiece(piece: Buffer): void;
   onEnd(): void;
   /** @param message for people: `connect ECONNREFUSED 127.0.0.1:9001`. */
   onFailed(message: string): void;
@@ -36,7 +45,7 @@ export interface AskHandler {
 /** Sends a request to the backend. @returns gives it up: nothing more is told then. */
 export type Ask = (request: AskRequest, handler: AskHandler) => () => void;
 
-/** An answer's body is read to its end but not kept; past this it is no health page. */
+/** An answer's body is read to its end; past this it is no health page. */
 const MAX_BODY_BYTES = 1024 * 1024;
 
 /** Never rejects. `signal` gives the probe up: it is then not ok. */
@@ -48,8 +57,10 @@ export function probe(
 ): Promise<ProbeReport> {
   const startedMs = clock.nowMs();
   return new Promise((resolve) => {
+    const judge = new Judge(config);
     let status: number | null = null;
     let bytes = 0;
+    let sentMs = startedMs;
     let giveUpAsking = (): void => {};
     let isSettled = false;
 
@@ -80,21 +91,21 @@ export function probe(
     if (signal.aborted) return onAbort();
 
     giveUpAsking = ask(config, {
-      onStatus(code) {
-        status = code;
+      onSent() {
+        sentMs = clock.nowMs();
       },
-      onBytes(count) {
-        bytes += count;
+      onHead(code, fields) {
+        status = code;
+        judge.takeHead(code, fields);
+      },
+      onPiece(piece) {
+        bytes += piece.length;
+        judge.takePiece(piece);
         if (bytes > MAX_BODY_BYTES) giveUp(`${status}, with a body of more than ${MAX_BODY_BYTES} bytes`);
       },
       onEnd() {
-        const isExpected = config.expect.some(
-          ({ from, to }) => status !== null && status >= from && status <= to,
-        );
-        settle(
-          isExpected,
-          isExpected ? String(status) : `${status}, expected ${describeRanges(config.expect)}`,
-        );
+        const { ok, saw } = judge.verdict(clock.nowMs() - sentMs);
+        settle(ok, saw);
       },
       onFailed(message) {
         settle(false, status === null ? message : `${status}, then ${message}`);
@@ -102,8 +113,4 @@ export function probe(
     });
     if (isSettled) giveUpAsking(); // it was over before it could be given up
   });
-}
-
-function describeRanges(ranges: ProbeConfig["expect"]): string {
-  return ranges.map(({ from, to }) => (from === to ? String(from) : `${from}-${to}`)).join(",");
 }

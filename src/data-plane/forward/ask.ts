@@ -1,6 +1,7 @@
 /**
  * Ask: a small request of our own to a backend, such as a probe, through the pool that carries its traffic.
  */
+import type { ProbeField } from "../../config/probe-values.ts";
 import type { AskHandler, AskRequest } from "../../health/probe.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { AnswerHandler, BackendConnection } from "./backend-connection.ts";
@@ -10,7 +11,7 @@ import type { ConnectionPool, Waiter } from "./connection-pool.ts";
 export function ask(
   pool: ConnectionPool,
   { authority }: Backend,
-  { method, path }: AskRequest,
+  request: AskRequest,
   handler: AskHandler,
 ): () => void {
   let connection: BackendConnection | null = null;
@@ -26,8 +27,8 @@ export function ask(
   };
   const answer: AnswerHandler = {
     onInterim() {},
-    onHead: ({ status }) => handler.onStatus(status),
-    onPiece: ({ length }) => handler.onBytes(length),
+    onHead: ({ status, fields }) => handler.onHead(status, fields),
+    onPiece: (piece) => handler.onPiece(piece),
     onAnswerEnd() {
       if (isOver) return; // given up while it was told
       end();
@@ -50,9 +51,8 @@ export function ask(
     onConnected(given, isReused) {
       connection = given;
       mayBeStale = isReused;
-      const lines = `Host: ${authority}\r\nUser-Agent: traffic-switching-probe\r\nAccept: */*\r\n`;
-      const length = NEEDS_LENGTH.has(method) ? "Content-Length: 0\r\n" : ""; // RFC 9110 §8.6
-      given.start(answer, method, `${method} ${path} HTTP/1.1\r\n${lines}${length}\r\n`, false);
+      handler.onSent();
+      given.start(answer, request.method, headOf(request, authority), false);
       given.endRequest(null);
     },
     onNoConnection: ({ message }) => fail(message),
@@ -67,3 +67,19 @@ export function ask(
 }
 
 const NEEDS_LENGTH: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
+const OURS: readonly ProbeField[] = [
+  { name: "User-Agent", value: "traffic-switching-probe" },
+  { name: "Accept", value: "*/*" },
+];
+
+function headOf({ method, path, host, headers }: AskRequest, authority: string): string {
+  const given = new Set(headers.map(({ name }) => name.toLowerCase()));
+  const fields = [
+    { name: "Host", value: host ?? authority },
+    ...OURS.filter(({ name }) => !given.has(name.toLowerCase())),
+    ...headers,
+    ...(NEEDS_LENGTH.has(method) ? [{ name: "Content-Length", value: "0" }] : []), // RFC 9110 §8.6
+  ];
+  const lines = fields.map(({ name, value }) => `${name}: ${value}\r\n`).join("");
+  return `${method} ${path} HTTP/1.1\r\n${lines}\r\n`;
+}

@@ -54,6 +54,13 @@ test("check says what would run and keeps the token to itself", (t) => {
   );
 });
 
+test("check keeps what a probe sends to itself", (t) => {
+  const file = configFile(t, `${CONFIG}switch: { probe: { headers: { Authorization: Bearer s3cret } } }\n`);
+  const { exitCode, out, err } = runIt(["check", "--config", file]);
+  assert.equal(exitCode, 0);
+  assert.ok(!`${out}${err}`.includes("s3cret"));
+});
+
 test("check sends problems to stderr and ends with 2", (t) => {
   const file = configFile(t, `${CONFIG}sever: 1\n`);
   const { exitCode, out, err } = runIt(["check"], { CONFIG_FILE: file });

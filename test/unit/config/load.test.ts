@@ -262,7 +262,10 @@ upstream:
     max_queue: 29, queue_timeout: 30ms, retries: 3, retry_budget: 0.5 }
 switch:
   min_interval: 31ms
-  probe: { method: HEAD, path: "/up?x=1", expect: 204, timeout: 32ms, successes: 2, interval: 33ms }
+  probe:
+    { method: PUT, path: "/up?x=1", host: "a.example:8443", headers: { X-Probe: "yes" }, expect: 204,
+      expect_headers: { X-Version: " v2 ", Server: "*", Date: }, expect_body: ok, max_latency: 31ms,
+      timeout: 32ms, successes: 2, interval: 33ms }
   prepare_timeout: 34ms
   persist_timeout: 38ms
   commit_timeout: 35ms
@@ -322,9 +325,18 @@ state_dir: /tmp/state
     switch: {
       minIntervalMs: 31,
       probe: {
-        method: "HEAD",
+        method: "PUT",
         path: "/up?x=1",
+        host: "a.example:8443",
+        headers: [{ name: "X-Probe", value: "yes" }],
         expect: [{ from: 204, to: 204 }],
+        expectHeaders: [
+          { name: "x-version", value: "v2" },
+          { name: "server", value: null },
+          { name: "date", value: null },
+        ],
+        expectBody: "ok",
+        maxLatencyMs: 31,
         timeoutMs: 32,
         successes: 2,
         intervalMs: 33,

@@ -11,10 +11,11 @@ import { KEY_PATHS, settingsSchema } from "../../../src/config/schema.ts";
 
 const REFERENCE = "config/config.reference.yaml";
 
-/** The paths of all values; the names of the backends are free, so they end there. */
+/** The paths of all values; the names of the backends are free, so they end there, as an empty map does. */
 function leafPaths(value: unknown, path = ""): string[] {
   if (typeof value !== "object" || value === null || Array.isArray(value) || path === "backends")
     return [path];
+  if (Object.keys(value).length === 0) return [path];
   return Object.entries(value).flatMap(([key, inner]) =>
     leafPaths(inner, path === "" ? key : `${path}.${key}`),
   );

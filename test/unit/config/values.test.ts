@@ -4,6 +4,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  authorityOrNull,
+  bodyTextOrNull,
+  expectedFields,
+  sentFields,
+} from "../../../src/config/probe-values.ts";
+import {
   addressOrCidr,
   backendUrl,
   countOrAuto,
@@ -116,6 +122,95 @@ const KINDS: readonly {
       ],
     ],
     refuses: ["", "ok", 99, 600, "20", "399-200", "200-", "-200", "200,", "2xx", null, [200]],
+  },
+  {
+    name: "a probe's host",
+    schema: authorityOrNull(),
+    takes: [null, "a", "app.example.com", "App.Example:1", "10.0.0.1:65535", "[::1]", "[fd00::1]:80"].map(
+      (value) => [value, value] as const,
+    ),
+    refuses: [
+      "",
+      ":80",
+      "a:",
+      "a:0",
+      "a:65536",
+      "a:080000",
+      "::1",
+      "[::1",
+      "[::1]x",
+      "[a]",
+      "[fe80::1%eth0]",
+      "10.0.0.256",
+      "a b",
+      "a/",
+      "http://a",
+      "u@a",
+      "a\r\nX: y",
+      "a\n",
+      80,
+      ["a"],
+    ],
+  },
+  {
+    name: "the fields of a probe",
+    schema: sentFields(),
+    takes: [
+      [null, []],
+      [{}, []],
+      [{ "X-Probe": "" }, [{ name: "X-Probe", value: "" }]],
+      [{ Via: "a b" }, [{ name: "Via", value: "a b" }]],
+    ],
+    refuses: [
+      "X: y",
+      [],
+      ...[" a", "a ", "a\tb\t", "a\r\nb", "a\0", "ä", "x".repeat(4_097), 1, null, true, {}].map((value) => ({
+        "X-A": value,
+      })),
+      ...["", "X A", "X:", "Ä", "x".repeat(65), "X\r\nY"].map((name) => ({ [name]: "a" })),
+      ...[
+        "host",
+        "Content-Length",
+        "TRANSFER-ENCODING",
+        "Connection",
+        "Keep-Alive",
+        "Proxy-Connection",
+        "TE",
+      ].map((name) => ({ [name]: "a" })),
+      ...[
+        "Trailer",
+        "Upgrade",
+        "HTTP2-Settings",
+        "Proxy-Authorization",
+        "Proxy-Authenticate",
+        "Proxy",
+        "Expect",
+      ].map((name) => ({ [name]: "a" })),
+    ],
+  },
+  {
+    name: "expected fields",
+    schema: expectedFields(),
+    takes: [
+      [null, []],
+      [{ "X-Version": " v2\t" }, [{ name: "x-version", value: "v2" }]],
+      [{ Connection: "close" }, [{ name: "connection", value: "close" }]],
+      [
+        { A: "*", B: null, C: "" },
+        [
+          { name: "a", value: null },
+          { name: "b", value: null },
+          { name: "c", value: "" },
+        ],
+      ],
+    ],
+    refuses: ["a", [], { A: 1 }, { A: "ä" }, { A: "a\n" }, { "A B": null }, { A: "1", a: "2" }],
+  },
+  {
+    name: "a text of a body",
+    schema: bodyTextOrNull(),
+    takes: [null, "a", "ä\n", "x".repeat(1_024)].map((value) => [value, value] as const),
+    refuses: ["", "x".repeat(1_025), "\ud800", 1, true, ["a"]],
   },
   {
     name: "an address or CIDR",

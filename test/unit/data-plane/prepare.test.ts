@@ -13,6 +13,11 @@ import { waitUntil } from "../../support/wait.ts";
 
 const limit = { timeout: 20_000 };
 const CONFIG: ProbeConfig = {
+  host: null,
+  headers: [],
+  expectHeaders: [],
+  expectBody: null,
+  maxLatencyMs: null,
   method: "GET",
   path: "/",
   expect: [{ from: 200, to: 399 }],

@@ -10,10 +10,16 @@ import { type Ask, type ProbeReport, probe } from "../../../src/health/probe.ts"
 import { startBackend, startRawBackend } from "../../support/backend.ts";
 import { onTestEnd } from "../../support/cleanup.ts";
 import { freePort } from "../../support/free-port.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 import { waitUntil } from "../../support/wait.ts";
 
 const limit = { timeout: 20_000 };
 const CONFIG: ProbeConfig = {
+  host: null,
+  headers: [],
+  expectHeaders: [],
+  expectBody: null,
+  maxLatencyMs: null,
   method: "GET",
   path: "/health?x=1",
   expect: [{ from: 200, to: 399 }],
@@ -349,3 +355,82 @@ test("whatever fails within the asking itself is a bad probe, and is given up", 
   const report = await probe(way, CONFIG, systemClock, new AbortController().signal);
   assert.deepEqual([report.ok, report.saw, isGivenUp], [false, "all connections are busy", true]);
 });
+
+test(
+  "a probe asks with the Host and the fields of the config, which may take the place of ours",
+  limit,
+  async (t) => {
+    const backend = await startRawBackend(t, (socket) => {
+      socket.on("data", (bytes) => {
+        heads.push(String(bytes));
+        socket.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+      });
+    });
+    const heads: string[] = [];
+    const headers = [
+      { name: "X-Probe", value: "yes" },
+      { name: "user-agent", value: "kube-probe/1.31" },
+    ];
+    await probeOf(t, backend.url, { host: "app.example.com:8443", headers, method: "POST", path: "/" });
+    await probeOf(t, backend.url, { path: "/" });
+    assert.deepEqual(heads, [
+      "POST / HTTP/1.1\r\nHost: app.example.com:8443\r\nAccept: */*\r\nX-Probe: yes\r\nuser-agent: kube-probe/1.31\r\nContent-Length: 0\r\n\r\n",
+      `GET / HTTP/1.1\r\nHost: ${new URL(backend.url).host}\r\nUser-Agent: traffic-switching-probe\r\nAccept: */*\r\n\r\n`,
+    ]);
+  },
+);
+
+test("fields and body of a real answer are judged, of a body in chunks too", limit, async (t) => {
+  const listener: RequestListener = (_req, res) => {
+    res.writeHead(200, { "X-Version": ["v1", "v2"] });
+    res.write("not o", () => res.end("k yet"));
+  };
+  const expectHeaders = [{ name: "x-version", value: "v2" }];
+  const good = await probeOfListener(t, listener, { expectHeaders, expectBody: "not ok" });
+  assert.deepEqual([good.ok, good.saw], [true, "200"]);
+  const bad = await probeOfListener(t, listener, { expectHeaders, expectBody: "not OK" });
+  assert.deepEqual([bad.ok, bad.status], [false, 200]);
+  assert.equal(bad.saw, '200, expected a body with "not OK", found "not ok yet"');
+  const other = await probeOfListener(t, listener, { expectHeaders: [{ name: "x-version", value: "v3" }] });
+  assert.equal(other.saw, "200, expected the field x-version: v3, found v1, v2");
+});
+
+test("latency counts from the request on a connection to the end of the answer", limit, async () => {
+  const clock = new ManualClock();
+  const steps: Step[] = [
+    [40, "sent"],
+    [30, "head"],
+    [31, "end"],
+  ];
+  const run = (changes: Partial<ProbeConfig>, given: readonly Step[]) =>
+    probe(askBySteps(clock, given), { ...CONFIG, ...changes }, clock, new AbortController().signal);
+  assert.equal((await run({ maxLatencyMs: 61 }, steps)).saw, "200");
+  const slow = await run({ maxLatencyMs: 60 }, steps);
+  assert.deepEqual(
+    [slow.ok, slow.saw, slow.durationMs],
+    [false, "200 after 61 ms, expected at most 60 ms", 101],
+  );
+  // Sent once more, because the first connection had died while it was idle: that one does not count.
+  const again: Step[] = [
+    [0, "sent"],
+    [500, "sent"],
+    [1, "head"],
+    [1, "end"],
+  ];
+  assert.equal((await run({ maxLatencyMs: 2 }, again)).saw, "200");
+});
+
+type Step = readonly [afterMs: number, event: "sent" | "head" | "end"];
+
+/** A backend whose time is the clock's alone. */
+function askBySteps(clock: ManualClock, steps: readonly Step[]): Ask {
+  return (_, handler) => {
+    for (const [afterMs, event] of steps) {
+      clock.advance(afterMs);
+      if (event === "sent") handler.onSent();
+      else if (event === "end") handler.onEnd();
+      else handler.onHead(200, { count: 0, name: () => "", value: () => "" });
+    }
+    return () => {};
+  };
+}
