@@ -202,7 +202,8 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
         preparing.set(id, stopper);
         const backend = serving.backend(version);
         const askBackend: Ask = (request, handler) => ask(pool(backend), backend, request, handler);
-        void prepare(askBackend, config.switch.probe, waitMs, systemClock, stopper.signal).then((seen) => {
+        const limits = { waitMs, totalMs: waitMs + config.switch.prepareTimeoutMs };
+        void prepare(askBackend, config.switch.probe, limits, systemClock, stopper.signal).then((seen) => {
           preparing.delete(id);
           channel.send({ type: "prepared", id, report: seen });
         });

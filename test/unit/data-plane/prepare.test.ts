@@ -37,9 +37,10 @@ const LIMITS: PoolLimits = {
   maxHeaderCount: 100,
 };
 
-/** A backend that answers with `statuses` in turn, and with the last of them for ever. */
+/** A backend that answers with `statuses` in turn, and with the last of them for ever; without any, never. */
 async function startTarget(t: TestContext, statuses: readonly number[]) {
   const backend = await startBackend(t, (_req, res) => {
+    if (statuses.length === 0) return; // never answers
     const at = Math.min(backend.requests.length - 1, statuses.length - 1);
     res.writeHead(statuses[at] ?? 200).end();
   });
@@ -47,8 +48,12 @@ async function startTarget(t: TestContext, statuses: readonly number[]) {
   onTestEnd(t, () => pool.destroy());
   const target = new Backend("v2", backend.url, 1);
   const way: Ask = (request, handler) => ask(pool, target, request, handler);
-  const run = (waitMs: number, changes: Partial<ProbeConfig> = {}, signal = new AbortController().signal) =>
-    prepare(way, { ...CONFIG, ...changes }, waitMs, systemClock, signal);
+  const run = (
+    waitMs: number,
+    changes: Partial<ProbeConfig> = {},
+    signal = new AbortController().signal,
+    totalMs = 60_000,
+  ) => prepare(way, { ...CONFIG, ...changes }, { waitMs, totalMs }, systemClock, signal);
   return { backend, pool, run };
 }
 
@@ -94,9 +99,9 @@ test(
   async (t) => {
     const { backend, run } = await startTarget(t, [503]);
     const startedMs = performance.now();
-    const report = await run(400, { intervalMs: 1 });
+    const report = await run(1_000, { intervalMs: 1 });
     assert.equal(report.passed, false);
-    assert.ok(performance.now() - startedMs >= 390);
+    assert.ok(performance.now() - startedMs >= 990);
     assert.ok(backend.requests.length > 20);
     assert.equal(report.probes.length, 20);
   },
@@ -123,9 +128,48 @@ test("a stop ends it at once, in a probe as well as between two", limit, async (
   const inside = new AbortController();
   const config = { ...CONFIG, timeoutMs: 60_000 };
   const way: Ask = (request, handler) => ask(pool, target, request, handler);
-  const probing = prepare(way, config, 60_000, systemClock, inside.signal);
+  const probing = prepare(way, config, { waitMs: 60_000, totalMs: 60_000 }, systemClock, inside.signal);
   await silent.requestsSeen(1);
   inside.abort();
   assert.equal((await probing).passed, false);
   await waitUntil("its request has ended", () => silent.connections === 0);
 });
+
+test(
+  "an interval longer than the time to wait does not outlast it: the last probe is made at its end",
+  limit,
+  async (t) => {
+    const { backend, run } = await startTarget(t, [503]);
+    const startedMs = performance.now();
+    const report = await run(200, { intervalMs: 60_000 });
+    const tookMs = performance.now() - startedMs;
+    assert.equal(report.passed, false);
+    assert.ok(tookMs >= 195 && tookMs < 10_000, `took ${tookMs} ms`);
+    assert.ok(backend.requests.length >= 2);
+  },
+);
+
+test("without an interval a bad target is still not asked without a pause", limit, async (t) => {
+  const { backend, run } = await startTarget(t, [503]);
+  await run(300, { intervalMs: 0 });
+  assert.ok(backend.requests.length <= 40, `${backend.requests.length} probes in 300 ms`);
+});
+
+test(
+  "its own limit ends it, in a probe as well as between two, though nobody says stop",
+  limit,
+  async (t) => {
+    const signal = new AbortController().signal;
+    const between = await startTarget(t, [200]);
+    const startedMs = performance.now();
+    const paused = await between.run(0, { intervalMs: 60_000 }, signal, 200);
+    assert.equal(paused.passed, false);
+    assert.equal(between.backend.requests.length, 1);
+    const silent = await startTarget(t, []);
+    const inside = await silent.run(60_000, { timeoutMs: 60_000 }, signal, 200);
+    assert.equal(inside.passed, false);
+    assert.match(inside.probes[0]?.saw ?? "", /^no answer after \d+ ms, when the gate had ended$/);
+    assert.ok(performance.now() - startedMs < 10_000);
+    await waitUntil("its request has ended", () => silent.backend.connections === 0);
+  },
+);
