@@ -11,7 +11,7 @@ import type { Version } from "../../core/version.ts";
 import { openHistoryFile } from "./history-file.ts";
 import { recover } from "./recovery.ts";
 import { ensureFolder } from "./state-folder.ts";
-import { errorText, nodeFs, type StateFs } from "./state-fs.ts";
+import { errorText, nodeFs, type StateFs, syncFolder } from "./state-fs.ts";
 import { lockStateDir, type StateLock } from "./state-lock.ts";
 import type { HistoryEntry, NewHistoryEntry, RecoveredState, StateStore } from "./state-store.ts";
 import type { SwitchLog } from "./switch-log.ts";
@@ -89,6 +89,10 @@ export async function openStoreOn(
       versionDamage.push(`${VERSION_FILE} cannot be mended to ${version} (${errorText(error)})`);
     }
   }
+  // kill -9 may have come between a rename and this: what now serves must outlive a power loss too.
+  await syncFolder(fs, stateDir).catch((error: unknown) => {
+    versionDamage.push(`the names in ${stateDir} cannot be made durable (${errorText(error)})`);
+  });
   const writer = new SwitchWriter({
     folder: stateDir,
     versions: configured,

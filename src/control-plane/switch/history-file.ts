@@ -156,7 +156,12 @@ export class HistoryFile {
 
   async #openForAppending(): Promise<void> {
     const handle = await this.#fs.open(this.#path, constants.O_WRONLY | constants.O_APPEND | SAFE_OPEN);
-    await handle.close();
+    try {
+      // kill -9 may have come between a write and its fsync: what now serves must outlive a power loss too.
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
   }
 
   /** @returns the length of the file before. */
