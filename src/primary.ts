@@ -68,14 +68,17 @@ async function startPrimary(config: Config): Promise<void> {
   const supervisor: Supervisor = new Supervisor({
     config,
     socket,
-    snapshot: { activeVersion: recovered.version ?? config.activeVersion, epoch: recovered.epoch },
+    watcher: {
+      workerBorn: (pid, worker) => switcher.workerBorn(pid, worker),
+      onWorker: (report) => switcher.onWorker(report),
+    },
     clock: systemClock,
     log,
     workerFlags: workerFlags([...process.execArgv, process.env.NODE_OPTIONS].join(" ")),
     onAdminCall: (call) => route(call),
     onListenFailed: (message) => {
       log.fatal({ host: config.server.host, port: socket.port }, `a worker cannot listen: ${message}`);
-      supervisor.kill();
+      supervisor.killAll();
       process.exit(1);
     },
   });
@@ -87,7 +90,7 @@ async function startPrimary(config: Config): Promise<void> {
     clock: systemClock,
     bootId: await readBootId(),
     log,
-    observe: { switchEnded: (...end) => metrics.switches.switchEnded(...end) },
+    observe: { switchEnded: (end) => metrics.switches.switchEnded(end), changed: () => {} },
   });
   const metrics = createMetrics({
     config,
@@ -160,7 +163,7 @@ function endOnSignals(log: Logger, supervisor: Supervisor, end: () => Promise<vo
   const onSignal = (signal: "SIGTERM" | "SIGINT"): void => {
     if (isEnding) {
       log.warn({ signal }, "second signal: ending now");
-      supervisor.kill();
+      supervisor.killAll();
       process.exit(1);
     }
     isEnding = true;

@@ -197,20 +197,20 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
   const obey = (message: ToWorker): void => {
     switch (message.type) {
       case "prepare": {
-        const { id, version, waitMs } = message;
+        const { gate, version, waitMs } = message;
         const stopper = new AbortController();
-        preparing.set(id, stopper);
+        preparing.set(gate, stopper);
         const backend = serving.backend(version);
         const askBackend: Ask = (request, handler) => ask(pool(backend), backend, request, handler);
         const limits = { waitMs, totalMs: waitMs + config.switch.prepareTimeoutMs };
         void prepare(askBackend, config.switch.probe, limits, systemClock, stopper.signal).then((seen) => {
-          preparing.delete(id);
-          channel.send({ type: "prepared", id, report: seen });
+          preparing.delete(gate);
+          channel.send({ type: "prepared", gate, report: seen });
         });
         return;
       }
       case "abort-prepare":
-        preparing.get(message.id)?.abort();
+        preparing.get(message.gate)?.abort();
         return;
       case "apply-snapshot": {
         const left = serving.current.active;
@@ -218,7 +218,7 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
         if (left !== serving.current.active) drains.start(left, message.drain);
         drains.cancel(serving.current.active); // one that is switched back to is no longer drained
         if (message.release !== null) hold.release(message.release);
-        channel.send({ type: "applied", id: message.id, epoch: serving.current.epoch });
+        channel.send({ type: "applied", epoch: serving.current.epoch });
         return;
       }
       case "hold":

@@ -1,7 +1,8 @@
 /**
  * Every message between the primary and a worker, one union each way.
  *
- * An `id` ties an answer to its question; see channel.ts.
+ * An `id` ties an answer to its question (channel.ts). What the switch orders has numbers of its own instead: its
+ * machine keeps its own time limits.
  */
 
 import type { Config } from "../config/schema.ts";
@@ -18,51 +19,51 @@ export interface DrainLimits {
   readonly websocketWindowMs: number;
 }
 
-/** New requests wait from now on, for `holdMs` at most; several may be on at once, each with its own number. */
+/** A hold by its number, and how long it lasts when nothing else ends it. */
 export interface HoldOrder {
   readonly hold: number;
   readonly holdMs: number;
 }
 
+/** First message; carries the bound listening handle. `index` counts from 0, `workers` is how many share the limits. */
+export interface StartOrder {
+  readonly type: "start";
+  readonly index: number;
+  readonly workers: number;
+  readonly config: Config;
+  readonly snapshot: Snapshot;
+  readonly holds: readonly HoldOrder[];
+}
+
 export type ToWorker =
-  /** First message; carries the bound listening handle. `index` counts from 0, `workers` is how many share the limits. */
-  | {
-      type: "start";
-      index: number;
-      workers: number;
-      config: Config;
-      snapshot: Snapshot;
-      /** It is born holding. */
-      holds: readonly HoldOrder[];
-    }
-  | { type: "prepare"; id: number; version: Version; waitMs: number }
-  | { type: "abort-prepare"; id: number }
-  /** Commit: serve by this snapshot from now on, drain every other version, and then end hold `release`. */
-  | {
-      type: "apply-snapshot";
-      id: number;
-      snapshot: Snapshot;
-      drain: DrainLimits;
-      release: number | null;
-    }
-  /** Answered by `held`. */
+  | StartOrder
+  /** Probe the version, as number `gate`; answered by `prepared`. */
+  | { type: "prepare"; gate: number; version: Version; waitMs: number }
+  | { type: "abort-prepare"; gate: number }
+  /** New requests wait from now on, until `release` or the end of its time; answered by `held`. */
   | ({ type: "hold" } & HoldOrder)
-  /** Ends a hold before its time; one that has ended already, or never was, is no error. */
   | { type: "release"; hold: number }
+  /** Commit: serve by this snapshot from now on, drain every other version, end the hold `release`; answered by `applied`. */
+  | { type: "apply-snapshot"; snapshot: Snapshot; drain: DrainLimits; release: number | null }
   | { type: "collect-stats"; id: number }
   | { type: "admin-answer"; id: number; answer: AdminAnswer }
   /** Answers `enter`; null: the connection may stay. */
   | { type: "entered"; id: number; address: string; limit: ConnectionLimit | null }
   | { type: "stop"; graceMs: number };
 
+/** What the switch has a worker do. */
+export type SwitchOrder = Extract<
+  ToWorker,
+  { type: "prepare" | "abort-prepare" | "hold" | "release" | "apply-snapshot" }
+>;
+
 export type FromWorker =
   | { type: "hello" }
   | { type: "listening" }
   | { type: "listen-failed"; code: string; message: string }
-  | { type: "prepared"; id: number; report: PrepareReport }
-  | { type: "applied"; id: number; epoch: number }
-  /** From here on no request starts before hold `hold` has ended. */
+  | { type: "prepared"; gate: number; report: PrepareReport }
   | { type: "held"; hold: number }
+  | { type: "applied"; epoch: number }
   /** Answers `collect-stats`; sent by itself every second and before a planned exit with id 0. */
   | { type: "stats"; id: number; stats: WorkerStats }
   | { type: "admin-call"; id: number; call: AdminCall }

@@ -6,7 +6,7 @@ import { Counter, Histogram, Registry } from "prom-client";
 import type { Version } from "../core/version.ts";
 import { METRIC_PREFIX, METRICS } from "./metrics.ts";
 
-export const SWITCH_PHASES = ["prepare", "persist", "commit"] as const;
+export const SWITCH_PHASES = ["prepare", "persist", "hold", "commit"] as const;
 export type SwitchPhase = (typeof SWITCH_PHASES)[number];
 
 /** How a call ended. Dry runs, no-ops and names that are not configured are no switches. A closed set. */
@@ -20,6 +20,16 @@ export type SwitchOutcome =
   | "not_ready"
   | "write_failed"
   | "failed";
+
+/** What is counted of a switch that has ended. */
+export interface CountedEnd {
+  readonly from: Version;
+  readonly to: Version;
+  readonly outcome: SwitchOutcome;
+  readonly trigger: "switch" | "rollback" | "fail-over";
+  /** Of the phases that ran. */
+  readonly phaseSeconds: Partial<Record<SwitchPhase, number>>;
+}
 
 export class SwitchMetrics {
   readonly registry = new Registry();
@@ -50,14 +60,7 @@ export class SwitchMetrics {
     for (const phase of SWITCH_PHASES) this.#durations.zero({ phase });
   }
 
-  /** @param phaseSeconds of the phases that ran. */
-  switchEnded(
-    from: Version,
-    to: Version,
-    outcome: SwitchOutcome,
-    trigger: "switch" | "rollback",
-    phaseSeconds: Partial<Record<SwitchPhase, number>>,
-  ): void {
+  switchEnded({ from, to, outcome, trigger, phaseSeconds }: CountedEnd): void {
     this.#switches.inc({ from: this.#known(from), to: this.#known(to), outcome, trigger });
     for (const phase of SWITCH_PHASES) {
       const seconds = phaseSeconds[phase];

@@ -279,7 +279,7 @@ function router(readAllow: readonly string[]): ReturnType<typeof createAdminRout
     throw new ProxyError("NOT_READY", "let in");
   };
   const deps: AdminDeps = {
-    switcher: { switchTo: fail, rollback: fail, status: fail },
+    switcher: { switchTo: fail, rollback: fail, pause: fail, resume: fail, status: fail },
     store: { history: fail },
     fleet: { workers: fail, collect: fail },
     metrics: { text: fail, summary: fail },

@@ -10,7 +10,7 @@ import type { Switcher } from "../switch/switcher.ts";
 import type { Fleet } from "../workers/fleet.ts";
 
 export interface AdminDeps {
-  readonly switcher: Pick<Switcher, "switchTo" | "rollback" | "status">;
+  readonly switcher: Pick<Switcher, "switchTo" | "rollback" | "pause" | "resume" | "status">;
   readonly store: Pick<StateStore, "history">;
   readonly fleet: Pick<Fleet, "workers" | "collect">;
   readonly metrics: Pick<Metrics, "text" | "summary">;

@@ -6,8 +6,10 @@ import { textAnswer } from "./answers.ts";
 
 const CALLS = `traffic-switching, admin API
 
-POST /switch     {"version": "v2", "reason"?, "force"?, "dry_run"?, "expect"?, "wait"?}
-POST /rollback   {"reason"?, "force"?, "expect"?}
+POST /switch     {"version": "v2", "reason"?, "force"?, "dry_run"?, "expect"?, "wait"?, "hold"?}
+POST /rollback   {"reason"?, "force"?, "expect"?, "hold"?}
+POST /pause      {"for"?: "30s", "reason"?}   new requests wait
+POST /resume     {}                           they go on
 GET  /status     what serves, workers, health, drain, cool-down
 GET  /metrics    Prometheus text; JSON with Accept: application/json
 GET  /history    the switches that happened, newest first; ?limit=50

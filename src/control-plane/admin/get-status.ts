@@ -4,7 +4,9 @@
  * Shows no secret: the config refuses backend URLs with userinfo, and the token is never looked at.
  */
 import type { AdminAnswer } from "../../core/admin-call.ts";
+import type { Clock } from "../../core/clock.ts";
 import type { LastProbe } from "../switch/gate.ts";
+import type { SwitcherStatus } from "../switch/switcher.ts";
 import type { AdminDeps } from "./admin-deps.ts";
 import { jsonAnswer } from "./answers.ts";
 
@@ -29,6 +31,7 @@ export async function getStatus(deps: AdminDeps): Promise<AdminAnswer> {
     drain: drain.filter(({ version }) => version !== status.activeVersion),
     cooldown_remaining_seconds: Math.ceil(status.cooldownRemainingMs / 1_000),
     rollback_to: status.rollbackTo,
+    paused: paused(status.pause, deps.clock),
     state: {
       source: status.state.source,
       damaged: status.state.damaged.length > 0,
@@ -38,6 +41,12 @@ export async function getStatus(deps: AdminDeps): Promise<AdminAnswer> {
     uptime_seconds: Math.floor(process.uptime()),
     build,
   });
+}
+
+function paused(pause: SwitcherStatus["pause"], clock: Clock) {
+  if (pause === null) return null;
+  const until = new Date(clock.wallMs() + pause.endsAtMs - clock.nowMs()).toISOString();
+  return { until, reason: pause.reason, actor: pause.actor };
 }
 
 function health(probe: LastProbe | undefined) {

@@ -15,6 +15,7 @@ import { getHistory } from "./get-history.ts";
 import { getMetrics } from "./get-metrics.ts";
 import { getRoot } from "./get-root.ts";
 import { getStatus } from "./get-status.ts";
+import { postPause, postResume } from "./post-pause.ts";
 import { postRollback } from "./post-rollback.ts";
 import { postSwitch } from "./post-switch.ts";
 import { refusalAnswer } from "./refusal.ts";
@@ -33,6 +34,8 @@ export const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ["/", { methods: READ, need: "read", handle: () => getRoot() }],
   ["/switch", { methods: CHANGE, need: "change", handle: postSwitch }],
   ["/rollback", { methods: CHANGE, need: "change", handle: postRollback }],
+  ["/pause", { methods: CHANGE, need: "change", handle: postPause }],
+  ["/resume", { methods: CHANGE, need: "change", handle: postResume }],
   ["/status", { methods: READ, need: "read", handle: (_, deps) => getStatus(deps) }],
   ["/metrics", { methods: READ, need: "read", handle: getMetrics }],
   ["/history", { methods: READ, need: "read", handle: getHistory }],

@@ -19,7 +19,7 @@ const entrySchema = z.looseObject({
   from: z.string(),
   to: z.string(),
   at: z.iso.datetime(),
-  trigger: z.enum(["switch", "rollback"]),
+  trigger: z.enum(["switch", "rollback", "fail-over"]),
   forced: z.boolean(),
   reason: z.string().nullable(),
   actor: z.string(),

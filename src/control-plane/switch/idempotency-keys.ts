@@ -1,75 +1,83 @@
 /**
  * Idempotency keys: the same key and the same body are one call, however often it is sent.
  *
- * Runs in the primary. Keeps the hash of a key, never the key; at most 1,000, for 24 h after the answer. Parallel
- * calls wait for the one that runs. A call that was refused does not spend its key.
+ * Runs in the primary; waits for nothing. Keeps the hash of a key, never the key; at most 1,000, for 24 h after the
+ * answer. Parallel calls wait for the one that runs. A call that was refused does not spend its key.
  */
 import type { Clock } from "../../core/clock.ts";
 import { sha256 } from "./canonical-json.ts";
 import type { SwitchAnswer } from "./switch-answer.ts";
-import { SwitchRefusal } from "./switch-refusal.ts";
 
 export const KEY_LIFE_MS = 24 * 60 * 60 * 1_000;
 const MAX_KEYS = 1_000;
 
 interface Spent {
   readonly bodyDigest: string;
-  readonly answer: Promise<SwitchAnswer>;
+  /** null while the call runs. */
+  answer: SwitchAnswer | null;
   /** Infinity while the call runs. */
   expiresAtMs: number;
+  /** Calls that came meanwhile. */
+  waiting: number[];
 }
+
+/** What becomes of a call with a key. */
+export type KeyVerdict =
+  /** The first: it runs, and `settle` ends it. */
+  | { readonly kind: "first" }
+  /** It is answered together with the first. */
+  | { readonly kind: "waits" }
+  | { readonly kind: "answered"; readonly answer: SwitchAnswer }
+  /** The key belongs to another body. */
+  | { readonly kind: "reused" };
 
 export class IdempotencyKeys {
   readonly #clock: Clock;
   readonly #spent = new Map<string, Spent>(); // by the hash of the key, oldest first
+  readonly #running = new Map<number, string>(); // by call, the hash of its key
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /**
-   * Runs the call, or gives the answer of the same call before.
-   *
-   * @throws SwitchRefusal IDEMPOTENCY_KEY_REUSED when the key belongs to another body; what `run` throws.
-   */
-  async once(
-    key: string | null,
-    bodyDigest: string,
-    run: () => Promise<SwitchAnswer>,
-  ): Promise<SwitchAnswer> {
-    if (key === null) return run();
+  begin(call: number, key: string, bodyDigest: string): KeyVerdict {
     const hash = keyDigest(key);
     const before = this.#find(hash);
-    if (before === undefined) return this.#runFirst(hash, bodyDigest, run);
-    if (before.bodyDigest !== bodyDigest) {
-      throw new SwitchRefusal(
-        "IDEMPOTENCY_KEY_REUSED",
-        "this Idempotency-Key was used with another body; a new call needs a new key",
-      );
+    if (before === undefined) {
+      this.#running.set(call, hash);
+      this.#keep(hash, { bodyDigest, answer: null, expiresAtMs: Number.POSITIVE_INFINITY, waiting: [] });
+      return { kind: "first" };
     }
-    return before.answer;
+    if (before.bodyDigest !== bodyDigest) return { kind: "reused" };
+    if (before.answer !== null) return { kind: "answered", answer: before.answer };
+    before.waiting.push(call);
+    return { kind: "waits" };
+  }
+
+  /**
+   * A call has ended.
+   *
+   * @param answer null: it was refused.
+   * @returns the calls that waited for it; none for a call without a key.
+   */
+  settle(call: number, answer: SwitchAnswer | null): readonly number[] {
+    const hash = this.#running.get(call);
+    const spent = hash === undefined ? undefined : this.#spent.get(hash);
+    if (hash === undefined || spent === undefined) return [];
+    this.#running.delete(call);
+    const { waiting } = spent;
+    spent.waiting = [];
+    spent.answer = answer;
+    spent.expiresAtMs = this.#clock.nowMs() + KEY_LIFE_MS;
+    if (answer === null) this.#spent.delete(hash);
+    return waiting;
   }
 
   /** A call of an earlier life of this daemon. */
   remember(hash: string, spent: { bodyDigest: string; answer: SwitchAnswer; ageMs: number }): void {
-    this.#keep(hash, {
-      bodyDigest: spent.bodyDigest,
-      answer: Promise.resolve(spent.answer),
-      expiresAtMs: this.#clock.nowMs() + KEY_LIFE_MS - spent.ageMs,
-    });
-  }
-
-  async #runFirst(hash: string, bodyDigest: string, run: () => Promise<SwitchAnswer>): Promise<SwitchAnswer> {
-    const spent: Spent = { bodyDigest, answer: run(), expiresAtMs: Number.POSITIVE_INFINITY };
-    this.#keep(hash, spent);
-    try {
-      const answer = await spent.answer;
-      spent.expiresAtMs = this.#clock.nowMs() + KEY_LIFE_MS;
-      return answer;
-    } catch (error) {
-      if (this.#spent.get(hash) === spent) this.#spent.delete(hash);
-      throw error;
-    }
+    const { bodyDigest, answer, ageMs } = spent;
+    const expiresAtMs = this.#clock.nowMs() + KEY_LIFE_MS - ageMs;
+    this.#keep(hash, { bodyDigest, answer, expiresAtMs, waiting: [] });
   }
 
   #find(hash: string): Spent | undefined {
@@ -83,8 +91,8 @@ export class IdempotencyKeys {
     this.#spent.delete(hash); // so that it becomes the newest
     this.#spent.set(hash, spent);
     if (this.#spent.size <= MAX_KEYS) return;
-    for (const [oldest, { expiresAtMs }] of this.#spent) {
-      if (expiresAtMs === Number.POSITIVE_INFINITY) continue; // still runs
+    for (const [oldest, { answer }] of this.#spent) {
+      if (answer === null) continue; // still runs
       this.#spent.delete(oldest);
       return;
     }

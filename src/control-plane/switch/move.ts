@@ -17,6 +17,8 @@ export interface Move {
   readonly reason: string | null;
   readonly expect: Expectation | null;
   readonly waitMs: number;
+  /** How long new requests may wait while the workers flip; 0: they do not. */
+  readonly holdMs: number;
 }
 
 /** @throws SwitchRefusal UNKNOWN_VERSION */

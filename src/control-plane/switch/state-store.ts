@@ -10,7 +10,8 @@ export interface HistoryEntry {
   readonly to: Version;
   /** ISO 8601, UTC. */
   readonly at: string;
-  readonly trigger: "switch" | "rollback";
+  /** `fail-over`: at start the version of the state was dead and another lived. */
+  readonly trigger: "switch" | "rollback" | "fail-over";
   readonly forced: boolean;
   readonly reason: string | null;
   /** Who did it: `loopback`, `token`, … never a secret. */

@@ -1,9 +1,10 @@
 /**
- * The bodies of a 200 to POST /switch and POST /rollback, as they go out. Pure; refusals are SwitchRefusal.
+ * The bodies of a 200 to POST /switch, /rollback, /pause and /resume, as they go out. Pure; refusals are SwitchRefusal.
  */
 import type { Version } from "../../core/version.ts";
 import type { WorkerCommitted } from "../workers/fleet.ts";
 import { type GateResult, roundMs } from "./gate.ts";
+import type { PhaseSeconds } from "./phase.ts";
 import type { HistoryEntry } from "./state-store.ts";
 import type { SwitchRefusal } from "./switch-refusal.ts";
 
@@ -25,7 +26,12 @@ export interface SwitchDone extends Answered {
   readonly forced: boolean;
   /** This and the rest are gone from a replay after a restart. */
   readonly duration_ms?: number;
-  readonly phases?: { readonly prepare_ms: number; readonly persist_ms: number; readonly commit_ms: number };
+  readonly phases?: {
+    readonly prepare_ms: number;
+    readonly persist_ms: number;
+    readonly hold_ms?: number;
+    readonly commit_ms: number;
+  };
   readonly workers?: readonly {
     readonly worker: number;
     readonly pid: number;
@@ -56,9 +62,11 @@ export interface DryRun extends Answered {
   readonly [detail: string]: unknown;
 }
 
+const VERBS = { switch: "switched", rollback: "rolled back", "fail-over": "failed over" } as const;
+
 /** A switch or rollback as the history has it: all that a replay after a restart knows. */
 export function doneFromEntry(entry: HistoryEntry, backend: string | null): SwitchDone {
-  const verb = entry.trigger === "rollback" ? "rolled back" : "switched";
+  const verb = VERBS[entry.trigger];
   return {
     success: true,
     message: `${verb} from ${entry.from} to ${entry.to}`,
@@ -74,19 +82,20 @@ export function doneFromEntry(entry: HistoryEntry, backend: string | null): Swit
 
 export interface Figures {
   readonly durationMs: number;
-  readonly phaseSeconds: { readonly prepare?: number; readonly persist?: number; readonly commit?: number };
+  readonly phaseSeconds: PhaseSeconds;
   readonly workers: readonly WorkerCommitted[];
   readonly gate: GateResult;
 }
 
 export function done(entry: HistoryEntry, backend: string | null, figures: Figures): SwitchDone {
-  const { prepare = 0, persist = 0, commit = 0 } = figures.phaseSeconds;
+  const { prepare = 0, persist = 0, hold, commit = 0 } = figures.phaseSeconds;
   return {
     ...doneFromEntry(entry, backend),
     duration_ms: roundMs(figures.durationMs),
     phases: {
       prepare_ms: roundMs(prepare * 1_000),
       persist_ms: roundMs(persist * 1_000),
+      ...(hold === undefined ? {} : { hold_ms: roundMs(hold * 1_000) }),
       commit_ms: roundMs(commit * 1_000),
     },
     workers: figures.workers.map(({ worker, pid, outcome, durationMs }) => ({
@@ -152,4 +161,24 @@ export function wouldRefuse({ version, backend, epoch }: Rehearsed, refusal: Swi
     epoch,
     ...(retry === undefined ? {} : { retry_after_seconds: retry }),
   };
+}
+
+/** To POST /pause and POST /resume. */
+export interface PauseAnswer {
+  readonly success: true;
+  readonly changed: boolean;
+  readonly message: string;
+  /** ISO 8601, UTC; null when nothing is paused. */
+  readonly paused_until: string | null;
+  readonly reason?: string | null;
+}
+
+export function pausedAnswer(until: string, reason: string | null): PauseAnswer {
+  const message = `paused until ${until}: new requests wait; POST /resume ends it`;
+  return { success: true, changed: true, message, paused_until: until, reason };
+}
+
+export function resumedAnswer(wasPaused: boolean): PauseAnswer {
+  const message = wasPaused ? "resumed: what waited goes on" : "nothing was paused";
+  return { success: true, changed: wasPaused, message, paused_until: null };
 }

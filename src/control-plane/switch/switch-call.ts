@@ -1,5 +1,5 @@
 /**
- * The bodies of POST /switch and POST /rollback: text to a checked call, or a refusal that says what is wrong.
+ * The bodies of POST /switch, /rollback, /pause and /resume: text to a checked call, or a refusal that says what is wrong.
  *
  * Pure. A field that is not known is refused, a typo must not switch; so is a field that is there twice, which
  * two parsers could read differently. Whether the version exists is not asked here.
@@ -24,12 +24,21 @@ export interface SwitchCall {
   readonly expect: Expectation | null;
   /** How long the gate goes on after a bad probe; 0 refuses at once. */
   readonly waitMs: number;
+  /** How long new requests may wait while the workers flip; 0: they do not. */
+  readonly holdMs: number;
 }
 
 export interface RollbackCall {
   readonly reason: string | null;
   readonly force: boolean;
   readonly expect: Expectation | null;
+  readonly holdMs: number;
+}
+
+export interface PauseCall {
+  /** The limit in time: after it everything goes on by itself. */
+  readonly forMs: number;
+  readonly reason: string | null;
 }
 
 const REASON_MAX_LENGTH = 500;
@@ -57,7 +66,16 @@ const expectation = z
     when: ({ issues }) => issues.length === 0, // a misspelt one is told already
   });
 
-const common = { reason: reason.optional(), force: boolean.optional(), expect: expectation.optional() };
+/** Under a second a worker that is merely busy would be taken for dead. */
+const hold = duration("0s", "60s").refine((ms) => ms === 0 || ms >= 1_000, "must be 0s or 1s to 60s");
+const common = {
+  reason: reason.optional(),
+  force: boolean.optional(),
+  expect: expectation.optional(),
+  hold: hold.optional(),
+};
+const pauseFields = { for: duration("1s", "10m").optional(), reason: reason.optional() };
+const DEFAULT_PAUSE_MS = 30_000;
 const switchFields = {
   version: versionField,
   dry_run: boolean.optional(),
@@ -70,6 +88,8 @@ const hasReasonToForce = (call: { force?: boolean | undefined; reason?: string |
 
 const switchBody = z.strictObject(switchFields).refine(hasReasonToForce, FORCE_NEEDS_REASON);
 const rollbackBody = z.strictObject(common).refine(hasReasonToForce, FORCE_NEEDS_REASON);
+const pauseBody = z.strictObject(pauseFields);
+const resumeBody = z.strictObject({});
 
 /** @throws SwitchRefusal MALFORMED_CALL that names every problem. */
 export function parseSwitchBody(text: string): SwitchCall {
@@ -82,13 +102,30 @@ export function parseSwitchBody(text: string): SwitchCall {
     reason: body.reason ?? null,
     expect: toExpectation(body.expect),
     waitMs: body.wait ?? 0,
+    holdMs: body.hold ?? 0,
   };
 }
 
 /** An empty body is `{}`. @throws SwitchRefusal MALFORMED_CALL that names every problem. */
 export function parseRollbackBody(text: string): RollbackCall {
   const body = check(rollbackBody, parseObject(text.trim() === "" ? "{}" : text), Object.keys(common));
-  return { reason: body.reason ?? null, force: body.force ?? false, expect: toExpectation(body.expect) };
+  return {
+    reason: body.reason ?? null,
+    force: body.force ?? false,
+    expect: toExpectation(body.expect),
+    holdMs: body.hold ?? 0,
+  };
+}
+
+/** An empty body is `{}`. @throws SwitchRefusal MALFORMED_CALL that names every problem. */
+export function parsePauseBody(text: string): PauseCall {
+  const body = check(pauseBody, parseObject(text.trim() === "" ? "{}" : text), Object.keys(pauseFields));
+  return { forMs: body.for ?? DEFAULT_PAUSE_MS, reason: body.reason ?? null };
+}
+
+/** Nothing, or `{}`. @throws SwitchRefusal MALFORMED_CALL */
+export function parseResumeBody(text: string): void {
+  check(resumeBody, parseObject(text.trim() === "" ? "{}" : text), []);
 }
 
 /**
@@ -137,7 +174,8 @@ function problemsOf(issue: z.core.$ZodIssue, known: readonly string[]): string[]
 function unknownField(path: string, key: string, known: readonly string[]): string {
   const name = `${path === "" ? "" : `${path}.`}${key.slice(0, 64)}`;
   const near = nearest(key, known);
-  const hint = near === undefined ? `known are ${known.join(", ")}` : `did you mean ${near}?`;
+  const list = known.length === 0 ? "no field is known here" : `known are ${known.join(", ")}`;
+  const hint = near === undefined ? list : `did you mean ${near}?`;
   return `unknown field ${JSON.stringify(name)}; ${hint}`;
 }
 

@@ -2,9 +2,7 @@
  * Fleet: all workers as the switch and the admin API see them. Implemented by supervisor.ts over IPC;
  * a test stands in with its own.
  */
-import type { Snapshot } from "../../config/snapshot.ts";
-import type { Version } from "../../core/version.ts";
-import type { DrainLimits, PrepareReport } from "../../ipc/messages.ts";
+import type { FromWorker, PrepareReport, StartOrder, SwitchOrder } from "../../ipc/messages.ts";
 import type { WorkerStats } from "../../telemetry/worker-stats.ts";
 
 export type WorkerState = "starting" | "listening" | "stopping";
@@ -32,27 +30,32 @@ export interface WorkerCommitted {
   readonly durationMs: number;
 }
 
+/** What the switch is told of a worker. */
+export type WorkerReport = { readonly pid: number } & (
+  | { readonly type: "worker-listening" }
+  | { readonly type: "worker-gone" }
+  | Extract<FromWorker, { type: "prepared" | "held" | "applied" }>
+);
+
+/** What a worker is born with. */
+export type Birth = Pick<StartOrder, "snapshot" | "holds">;
+
+/** Who wants to know of the workers, and what one is born with. */
+export interface WorkerWatcher {
+  /** A process asks for what it serves by; from now on it is a worker. */
+  workerBorn(pid: number, worker: number): Birth;
+  onWorker(report: WorkerReport): void;
+}
+
 export interface Fleet {
   /** Every slot that has a process now. */
   workers(): readonly WorkerInfo[];
   /** How many slots there are. */
   readonly size: number;
-  /**
-   * Every worker probes `version` through its own agent. Settles when all have answered, when one has
-   * refused (the others are told to stop), or after `timeoutMs`; never rejects. Empty when no worker listens.
-   */
-  prepare(
-    version: Version,
-    options: { waitMs: number; timeoutMs: number },
-  ): Promise<readonly WorkerPrepared[]>;
-  /**
-   * Makes `snapshot` what every worker, and every later one, serves by. Settles when each has acknowledged
-   * or is dead: one that stays silent for `timeoutMs` is killed and replaced. Never rejects.
-   */
-  commit(
-    snapshot: Snapshot,
-    options: { timeoutMs: number; drain: DrainLimits },
-  ): Promise<readonly WorkerCommitted[]>;
+  /** One order of the switch to one process; dropped when it is gone. */
+  tell(pid: number, order: SwitchOrder): void;
+  /** Ends a process that did not acknowledge in `phase`; `worker-gone` follows. */
+  kill(pid: number, phase: string): void;
   /** Fresh stats of each worker that answers within `timeoutMs`; the others are named in `silent`. */
   collect(timeoutMs: number): Promise<{ stats: ReadonlyMap<number, WorkerStats>; silent: readonly number[] }>;
   /** What workers that are gone had counted, one sum per counter, as last heard from them. */

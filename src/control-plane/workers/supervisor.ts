@@ -2,22 +2,20 @@
  * Supervisor: forks one worker per slot, replaces the dead with growing delay, and is the Fleet that the
  * switch and the admin API speak to.
  *
- * Runs in the primary. It decides nothing about versions: it holds the snapshot in force and hands it to
- * every worker before that worker listens.
+ * Runs in the primary. It decides nothing about versions: what a worker serves by it asks its watcher, the switch,
+ * and hands it over before that worker listens.
  */
 import type { SendHandle } from "node:child_process";
 import cluster, { type Worker } from "node:cluster";
 import type { Logger } from "pino";
 import type { Config } from "../../config/schema.ts";
-import type { Snapshot } from "../../config/snapshot.ts";
 import type { AdminAnswer, AdminCall } from "../../core/admin-call.ts";
 import type { Clock } from "../../core/clock.ts";
-import type { Version } from "../../core/version.ts";
 import { Channel } from "../../ipc/channel.ts";
-import type { DrainLimits, FromWorker, ToWorker } from "../../ipc/messages.ts";
+import type { FromWorker, SwitchOrder, ToWorker } from "../../ipc/messages.ts";
 import type { WorkerStats } from "../../telemetry/worker-stats.ts";
 import { ConnectionDesk } from "./connection-desk.ts";
-import type { Fleet, WorkerCommitted, WorkerInfo, WorkerPrepared, WorkerState } from "./fleet.ts";
+import type { Fleet, WorkerInfo, WorkerState, WorkerWatcher } from "./fleet.ts";
 import type { ListeningSocket } from "./listening-socket.ts";
 import { addRetired } from "./retired.ts";
 
@@ -54,7 +52,7 @@ interface Slot {
 export interface SupervisorOptions {
   readonly config: Config;
   readonly socket: ListeningSocket;
-  readonly snapshot: Snapshot;
+  readonly watcher: WorkerWatcher;
   readonly clock: Clock;
   readonly log: Logger;
   /** Flags of the workers' node, such as the size of the young generation. */
@@ -67,7 +65,6 @@ export interface SupervisorOptions {
 export class Supervisor implements Fleet {
   readonly #options: SupervisorOptions;
   readonly #slots: Slot[];
-  #snapshot: Snapshot;
   readonly #desk: ConnectionDesk;
   #retired: WorkerStats | null = null;
   #isStopping = false;
@@ -75,7 +72,6 @@ export class Supervisor implements Fleet {
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
-    this.#snapshot = options.snapshot;
     this.#slots = Array.from({ length: options.config.server.workers }, (_, index) => ({
       id: index + 1,
       process: null,
@@ -108,64 +104,19 @@ export class Supervisor implements Fleet {
     );
   }
 
-  async prepare(
-    version: Version,
-    { waitMs, timeoutMs }: { waitMs: number; timeoutMs: number },
-  ): Promise<readonly WorkerPrepared[]> {
-    const asked = this.#processes().filter(({ process }) => process.state === "listening");
-    let aborted = (): void => {};
-    const abort = new Promise<null>((resolve) => {
-      aborted = () => resolve(null);
-    });
-    return Promise.all(
-      asked.map(async ({ slot, process }) => {
-        let id = 0;
-        const answer = process.channel.ask<FromWorker & { type: "prepared" }>((asking) => {
-          id = asking;
-          return { type: "prepare", id, version, waitMs };
-        }, timeoutMs + ABORTED_ANSWER_MS);
-        const first = await Promise.race([answer, abort, delay(timeoutMs)]);
-        if (first?.report.passed !== true) {
-          aborted(); // one refusal is enough: the others stop probing
-          process.channel.send({ type: "abort-prepare", id });
-        }
-        // Whoever was told to stop says at once what it has seen so far.
-        const told = first ?? (await Promise.race([answer, delay(ABORTED_ANSWER_MS)]));
-        return { worker: slot.id, pid: process.pid, report: told?.report ?? null };
-      }),
-    );
+  tell(pid: number, order: SwitchOrder): void {
+    this.#find(pid)?.process.channel.send(order);
   }
 
-  async commit(
-    snapshot: Snapshot,
-    { timeoutMs, drain }: { timeoutMs: number; drain: DrainLimits },
-  ): Promise<readonly WorkerCommitted[]> {
-    this.#snapshot = snapshot; // whoever starts from now on is born with it
-    const { clock, log } = this.#options;
-    const startedMs = clock.nowMs();
-    const concerned = this.#processes().filter(({ process }) => process.isInformed);
-    return Promise.all(
-      concerned.map(async ({ slot, process }): Promise<WorkerCommitted> => {
-        const answer = await process.channel.ask<FromWorker & { type: "applied" }>(
-          (id) => ({ type: "apply-snapshot", id, snapshot, drain, release: null }),
-          timeoutMs,
-        );
-        const isApplied = answer?.epoch === snapshot.epoch;
-        if (isApplied) {
-          process.epoch = snapshot.epoch;
-        } else {
-          // It may still serve the old version: nobody is told "switched" before it is dead.
-          log.error(
-            { worker: slot.id, worker_pid: process.pid, epoch: snapshot.epoch },
-            "worker did not acknowledge the switch; killed and replaced",
-          );
-          process.worker.process.kill("SIGKILL");
-          await process.exited;
-        }
-        const durationMs = clock.nowMs() - startedMs;
-        return { worker: slot.id, pid: process.pid, outcome: isApplied ? "applied" : "replaced", durationMs };
-      }),
+  kill(pid: number, phase: string): void {
+    const found = this.#find(pid);
+    if (found === undefined) return;
+    const { slot, process } = found;
+    this.#options.log.error(
+      { worker: slot.id, worker_pid: pid, phase },
+      "worker did not acknowledge the switch; killed and replaced",
     );
+    process.worker.process.kill("SIGKILL");
   }
 
   async collect(
@@ -220,9 +171,13 @@ export class Supervisor implements Fleet {
   }
 
   /** Ends every worker now. */
-  kill(): void {
+  killAll(): void {
     this.#isStopping = true;
     for (const { process } of this.#processes()) process.worker.process.kill("SIGKILL");
+  }
+
+  #find(pid: number): { slot: Slot; process: Process } | undefined {
+    return this.#processes().find(({ process }) => process.pid === pid);
   }
 
   #processes(): { slot: Slot; process: Process }[] {
@@ -265,22 +220,11 @@ export class Supervisor implements Fleet {
   #receive(slot: Slot, process: Process, message: FromWorker): void {
     switch (message.type) {
       case "hello":
-        process.isInformed = true;
-        process.epoch = this.#snapshot.epoch;
-        process.channel.send(
-          {
-            type: "start",
-            index: slot.id - 1,
-            workers: this.#slots.length,
-            config: this.#options.config,
-            snapshot: this.#snapshot,
-            holds: [],
-          },
-          this.#options.socket.handle as unknown as SendHandle, // a raw handle may be sent (child_process docs, "net.Native")
-        );
+        this.#inform(slot, process);
         return;
       case "listening":
         process.state = "listening";
+        this.#options.watcher.onWorker({ type: "worker-listening", pid: process.pid });
         this.#options.log.info({ worker: slot.id, worker_pid: process.pid }, "worker listens");
         if (this.#slots.every((each) => each.process?.state === "listening")) {
           this.#onAllListening?.();
@@ -309,17 +253,34 @@ export class Supervisor implements Fleet {
       case "leave":
         this.#desk.leave(process.pid, message.address);
         return;
-      case "prepared":
       case "applied":
+        process.epoch = message.epoch;
+        this.#options.watcher.onWorker({ pid: process.pid, ...message });
+        return;
+      case "prepared":
       case "held":
-        return; // an answer that came after its time limit
+        this.#options.watcher.onWorker({ pid: process.pid, ...message });
+        return;
     }
+  }
+
+  /** Gives a worker what it serves by, and the socket to listen on. */
+  #inform(slot: Slot, process: Process): void {
+    const { config, socket, watcher } = this.#options;
+    const { snapshot, holds } = watcher.workerBorn(process.pid, slot.id);
+    process.isInformed = true;
+    process.epoch = snapshot.epoch;
+    process.channel.send(
+      { type: "start", index: slot.id - 1, workers: this.#slots.length, config, snapshot, holds },
+      socket.handle as unknown as SendHandle, // a raw handle may be sent (child_process docs, "net.Native")
+    );
   }
 
   #onExit(slot: Slot, process: Process, code: number | null, signal: string | null): void {
     if (process.stats !== null) this.#retired = addRetired(this.#retired, process.stats);
     slot.process = null;
     this.#desk.forget(process.pid);
+    this.#options.watcher.onWorker({ type: "worker-gone", pid: process.pid });
     if (this.#isStopping) return;
     const { clock, log } = this.#options;
     if (clock.nowMs() - process.startedAtMs >= SOUND_AFTER_MS) slot.delayMs = FIRST_DELAY_MS;
@@ -335,9 +296,6 @@ export class Supervisor implements Fleet {
     }, delayMs);
   }
 }
-
-/** How long a worker that was told to stop probing may take to say what it saw. */
-const ABORTED_ANSWER_MS = 500;
 
 /** @returns null after `ms`; does not keep the process alive. */
 function delay(ms: number): Promise<null> {

@@ -333,8 +333,20 @@ test("what the workers say of their process is added to the primary's own, under
 
 test("switches and their phases are counted; a name that is not configured makes no label of its own", async () => {
   const { metrics } = startMetrics();
-  metrics.switches.switchEnded("v1", "v2", "done", "switch", { prepare: 0.02, persist: 0.001 });
-  metrics.switches.switchEnded("v1", "v77", "gate_refused", "switch", { prepare: 2 });
+  metrics.switches.switchEnded({
+    from: "v1",
+    to: "v2",
+    outcome: "done",
+    trigger: "switch",
+    phaseSeconds: { prepare: 0.02, persist: 0.001 },
+  });
+  metrics.switches.switchEnded({
+    from: "v1",
+    to: "v77",
+    outcome: "gate_refused",
+    trigger: "switch",
+    phaseSeconds: { prepare: 2 },
+  });
   const families = parse(await metrics.text("prometheus"), "prometheus");
   const switches = (labels: Record<string, string>) =>
     sampleValue(families, "traffic_switching_switches_total", labels);

@@ -26,6 +26,7 @@ const STATUS: SwitcherStatus = {
   cooldownRemainingMs: 1_200,
   rollbackTo: "v1",
   drains: [],
+  pause: null,
   state: { source: "history", damaged: [] },
   lastProbes: new Map(),
 };
@@ -52,6 +53,14 @@ function startRouter(changes: Partial<AdminDeps> = {}) {
       switchTo: async (call, context) => {
         seen.push({ switchTo: call, context });
         return DONE;
+      },
+      pause: async (call, actor) => {
+        seen.push({ pause: call, actor });
+        return { success: true, changed: true, message: "paused", paused_until: "2030-01-01T00:00:30.000Z" };
+      },
+      resume: async (actor) => {
+        seen.push({ resume: actor });
+        return { success: true, changed: true, message: "resumed", paused_until: null };
       },
       rollback: async (call, context) => {
         seen.push({ rollback: call, context });
@@ -99,12 +108,16 @@ const ROUTES = {
   "/": "GET, HEAD",
   "/switch": "POST",
   "/rollback": "POST",
+  "/pause": "POST",
+  "/resume": "POST",
   "/status": "GET, HEAD",
   "/metrics": "GET, HEAD",
   "/history": "GET, HEAD",
   "/livez": "GET, HEAD",
   "/readyz": "GET, HEAD",
 };
+/** Those for which the body below is none. */
+const OTHER_BODIES = new Set(["/rollback", "/pause", "/resume"]);
 const METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "get"];
 
 for (const [path, allow] of Object.entries(ROUTES)) {
@@ -114,7 +127,7 @@ for (const [path, allow] of Object.entries(ROUTES)) {
       const allowed = allow.split(", ").includes(method);
       const remoteAddress = allowed ? "127.0.0.1" : "203.0.113.9";
       const answer = await ask({ method, target: `${path}?x=1`, remoteAddress, body: '{"version":"v2"}' });
-      if (allowed && path !== "/rollback") assert.equal(answer.status, 200, method);
+      if (allowed && !OTHER_BODIES.has(path)) assert.equal(answer.status, 200, method);
       else if (!allowed) {
         assert.equal(answer.status, 405, method);
         assert.equal(answer.headers.Allow, allow);
@@ -193,7 +206,7 @@ test("POST /switch hands the checked call, the actor and the key to the switcher
   assert.equal(digests[0], digests[1]);
   assert.notEqual(digests[0], digests[2]);
   assert.deepEqual(seen[0], {
-    switchTo: { version: "v2", force: false, dryRun: false, reason: "r", expect: null, waitMs: 0 },
+    switchTo: { version: "v2", force: false, dryRun: false, reason: "r", expect: null, waitMs: 0, holdMs: 0 },
     context: { actor: "loopback", idempotencyKey: "k-1", bodyDigest: digests[0] },
   });
 });
@@ -294,6 +307,7 @@ test("GET /status says what serves; without a drain no worker is asked", async (
     drain: [],
     cooldown_remaining_seconds: 2,
     rollback_to: "v1",
+    paused: null,
     state: { source: "history", damaged: false, problems: [] },
     ready: true,
     build: { version: "1.2.3", node: "24.0.0" },

@@ -16,6 +16,7 @@ import {
 import type { WorkerPrepared } from "../../../../src/control-plane/workers/fleet.ts";
 import type { ErrorCode } from "../../../../src/core/errors.ts";
 import type { ProbeReport } from "../../../../src/health/probe.ts";
+import type { SwitchOrder } from "../../../../src/ipc/messages.ts";
 import { onTestEnd } from "../../../support/cleanup.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
 import { tempDir } from "../../../support/temp-dir.ts";
@@ -36,31 +37,69 @@ function prepared(worker: number, ...saw: string[]): WorkerPrepared {
 
 /** Stands in for the workers: answers what it is told to, and notes what it was asked. */
 class FleetByHand {
-  gate: readonly WorkerPrepared[] = [prepared(1, "200"), prepared(2, "200")];
   readonly log: string[] = [];
   readonly commits: Snapshot[] = [];
-  readonly limits: object[] = [];
-  isListening = true;
+  readonly orders: SwitchOrder[] = [];
   /** While set, prepare waits for it. */
   pause: Promise<void> | null = null;
+  /** Before a worker acknowledges. */
+  onCommit = async (): Promise<void> => {};
+  #switcher: Switcher | null = null;
+  #gate: readonly WorkerPrepared[] = [prepared(1, "200"), prepared(2, "200")];
+  #told = new Set<string>();
 
-  workers() {
-    const state = this.isListening ? ("listening" as const) : ("starting" as const);
-    return [{ id: 1, pid: 1_001, state, epoch: 0 }];
+  get gate(): readonly WorkerPrepared[] {
+    return this.#gate;
   }
 
-  async prepare(version: string, limits: { waitMs: number; timeoutMs: number }) {
-    this.log.push(`prepare ${version}`);
-    this.limits.push(limits);
-    await this.pause;
-    return this.gate;
+  /** What each worker will say; those that are not named are not there. */
+  set gate(gate: readonly WorkerPrepared[]) {
+    for (const { pid } of this.#gate) this.#switcher?.onWorker({ type: "worker-gone", pid });
+    this.#gate = gate;
+    for (const { pid, worker } of gate) this.#join(pid, worker);
   }
 
-  async commit(snapshot: Snapshot, limits: object) {
-    this.log.push(`commit ${snapshot.activeVersion} ${snapshot.epoch}`);
-    this.commits.push(snapshot);
-    this.limits.push(limits);
-    return [{ worker: 1, pid: 1_001, outcome: "applied" as const, durationMs: 2.34 }];
+  connect(switcher: Switcher): void {
+    this.#switcher = switcher;
+    this.#told.clear();
+    for (const { pid, worker } of this.#gate) this.#join(pid, worker);
+  }
+
+  #join(pid: number, worker: number): void {
+    this.#switcher?.workerBorn(pid, worker);
+    this.#switcher?.onWorker({ type: "worker-listening", pid });
+  }
+
+  tell(pid: number, order: SwitchOrder): void {
+    this.orders.push(order);
+    const switcher = this.#switcher;
+    if (order.type === "prepare") {
+      this.#once(`prepare ${order.version}`, order.gate);
+      const report = this.#gate.find((each) => each.pid === pid)?.report ?? null;
+      const say = () => {
+        if (report === null) switcher?.onWorker({ type: "worker-gone", pid });
+        else switcher?.onWorker({ type: "prepared", pid, gate: order.gate, report });
+      };
+      void Promise.resolve(this.pause).then(say);
+    } else if (order.type === "apply-snapshot") {
+      const { activeVersion, epoch } = order.snapshot;
+      if (this.#once(`commit ${activeVersion} ${epoch}`, epoch)) this.commits.push(order.snapshot);
+      void this.onCommit().then(() => switcher?.onWorker({ type: "applied", pid, epoch }));
+    }
+  }
+
+  kill(pid: number): void {
+    this.log.push(`kill ${pid}`);
+    queueMicrotask(() => this.#switcher?.onWorker({ type: "worker-gone", pid }));
+  }
+
+  /** Notes what is told to several workers once. */
+  #once(line: string, number: number): boolean {
+    const key = `${line} #${number}`;
+    if (this.#told.has(key)) return false;
+    this.#told.add(key);
+    this.log.push(line);
+    return true;
   }
 }
 
@@ -98,8 +137,9 @@ async function startRig(
   const broken = new Set<string>();
   const log = (_fields: object, sentence: string): void => void logged.push(sentence);
   const observe: SwitcherParts["observe"] = {
-    switchEnded: (from, to, outcome, trigger, phases) =>
-      void ended.push([from, to, outcome, trigger, ...Object.keys(phases)].join(" ")),
+    switchEnded: ({ from, to, outcome, trigger, phaseSeconds }) =>
+      void ended.push([from, to, outcome, trigger, ...Object.keys(phaseSeconds)].join(" ")),
+    changed: () => {},
   };
   const start = async ({ bootId = "boot-1", versions = ["v1", "v2", "v3"], minIntervalMs = GAP_MS }) => {
     const { store, recovered } = await openFileStore({
@@ -142,6 +182,7 @@ async function startRig(
       log: { info: log, warn: log, error: log },
       observe,
     });
+    fleet.connect(switcher);
     return { store, switcher, recovered };
   };
   const { store, switcher } = await start(first);
@@ -164,12 +205,12 @@ async function startRig(
     },
     switchTo: (version, change, context) =>
       rig.switcher.switchTo(
-        { version, force: false, dryRun: false, reason: null, expect: null, waitMs: 0, ...change },
+        { version, force: false, dryRun: false, reason: null, expect: null, waitMs: 0, holdMs: 0, ...change },
         { actor: "loopback", idempotencyKey: null, bodyDigest: digest(version), ...context },
       ),
     rollback: (change, context) =>
       rig.switcher.rollback(
-        { reason: null, force: false, expect: null, ...change },
+        { reason: null, force: false, expect: null, holdMs: 0, ...change },
         { actor: "token", idempotencyKey: null, bodyDigest: digest("rollback"), ...context },
       ),
     state: async () => {
@@ -232,7 +273,10 @@ test("a switch is prepared, persisted, committed and answered with figures", asy
     forced: false,
     duration_ms: 0,
     phases: { prepare_ms: 0, persist_ms: 0, commit_ms: 0 },
-    workers: [{ worker: 1, pid: 1_001, outcome: "applied", duration_ms: 2.3 }],
+    workers: [
+      { worker: 1, pid: 1_001, outcome: "applied", duration_ms: 0 },
+      { worker: 2, pid: 1_002, outcome: "applied", duration_ms: 0 },
+    ],
     gate: {
       outcome: "passed",
       workers: [
@@ -242,9 +286,11 @@ test("a switch is prepared, persisted, committed and answered with figures", asy
     },
   });
   assert.deepEqual(rig.fleet.log, ["prepare v2", "commit v2 1"]);
-  assert.deepEqual(rig.fleet.limits, [
-    { waitMs: 5_000, timeoutMs: 15_000 },
-    { timeoutMs: 2_000, drain: { deadlineMs: 30_000, websocketWindowMs: 10_000 } },
+  const snapshot = { activeVersion: "v2", epoch: 1 };
+  const drain = { deadlineMs: 30_000, websocketWindowMs: 10_000 };
+  assert.deepEqual(rig.fleet.orders.slice(1, 3), [
+    { type: "prepare", gate: 1, version: "v2", waitMs: 5_000 },
+    { type: "apply-snapshot", snapshot, drain, release: null },
   ]);
   assert.deepEqual(rig.switcher.snapshot(), { activeVersion: "v2", epoch: 1 });
   assert.equal(await readFile(join(rig.folder, ".version"), "utf8"), "v2\n");
@@ -272,10 +318,8 @@ test("a switch is prepared, persisted, committed and answered with figures", asy
 test("the entry is durable before any worker follows", async (t) => {
   const rig = await startRig(t);
   let seen = "";
-  const { commit } = rig.fleet;
-  rig.fleet.commit = async (...args) => {
+  rig.fleet.onCommit = async () => {
     seen = await readFile(join(rig.folder, ".version"), "utf8");
-    return commit.apply(rig.fleet, args);
   };
   await rig.switchTo("v2");
   assert.equal(seen, "v2\n");
@@ -286,14 +330,13 @@ test("the phase is told while it runs", async (t) => {
   const resume = pauseGate(rig.fleet);
   const running = rig.switchTo("v2");
   assert.equal(rig.switcher.status().phase, "prepare");
-  const { commit } = rig.fleet;
-  rig.fleet.commit = async (...args) => {
-    const { phase, activeVersion } = rig.switcher.status();
-    assert.deepEqual([phase, activeVersion], ["commit", "v2"]);
-    return commit.apply(rig.fleet, args);
+  let inCommit: unknown;
+  rig.fleet.onCommit = async () => {
+    inCommit = [rig.switcher.status().phase, rig.switcher.status().activeVersion];
   };
   resume();
   await running;
+  assert.deepEqual(inCommit, ["commit", "v2"]);
   assert.equal(rig.switcher.status().phase, "idle");
 });
 
@@ -370,7 +413,6 @@ test("a worker that does not answer refuses", async (t) => {
 test("no worker is 503, forced or not", async (t) => {
   const rig = await startRig(t);
   rig.fleet.gate = [];
-  rig.fleet.isListening = false;
   await assertRefused(rig, () => rig.switchTo("v2"), "NOT_READY");
   await assertRefused(rig, () => rig.switchTo("v2", { force: true, reason: "x" }), "NOT_READY");
   assert.equal(rig.switcher.status().lastProbes.size, 0);
