@@ -111,7 +111,7 @@ test("a typo never switches: unknown fields are 400 with the nearest name", { ti
     { version: "v2", dry_Run: true },
     { version: "v2", expects: { epoch: 99 } },
     { version: "v2", expect: { epok: 99 } },
-    { version: "v2", hold: "2s" }, // no key before it is built
+    { version: "v2", holds: "2s" },
   ]) {
     const reply = await post(body);
     assert.equal(reply.status, 400, `${JSON.stringify(body)}: ${reply.body}`);
