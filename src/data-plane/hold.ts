@@ -59,6 +59,11 @@ export class Hold implements Room {
     return this.#waiting.size;
   }
 
+  /** What of them is in memory. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** From its return on no request starts until hold `hold` has ended. One that is on already gets a new end. */
   begin(hold: number, holdMs: number): void {
     if (this.#isClosed) return;
