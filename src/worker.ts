@@ -29,6 +29,7 @@ import { createPipeline } from "./data-plane/pipeline.ts";
 import { prepare } from "./data-plane/prepare.ts";
 import { Recorder } from "./data-plane/record/record.ts";
 import { Serving } from "./data-plane/serving.ts";
+import { SwitchOrders } from "./data-plane/switch-orders.ts";
 import { createWorkerReport } from "./data-plane/worker-report.ts";
 import type { Ask } from "./health/probe.ts";
 import { Channel, type IpcEnd } from "./ipc/channel.ts";
@@ -176,7 +177,18 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
   });
 
   const drains = new Drains();
-  const preparing = new Map<number, AbortController>();
+  const switchOrders = new SwitchOrders({
+    serving,
+    drains,
+    hold,
+    prepare: (version, waitMs, signal) => {
+      const backend = serving.backend(version);
+      const askBackend: Ask = (request, handler) => ask(pool(backend), backend, request, handler);
+      const limits = { waitMs, totalMs: waitMs + config.switch.prepareTimeoutMs };
+      return prepare(askBackend, config.switch.probe, limits, systemClock, signal);
+    },
+    answer: (answer) => channel.send(answer),
+  });
   const report = createWorkerReport({
     serving,
     recorder,
@@ -196,38 +208,12 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
 
   const obey = (message: ToWorker): void => {
     switch (message.type) {
-      case "prepare": {
-        const { gate, version, waitMs } = message;
-        const stopper = new AbortController();
-        preparing.set(gate, stopper);
-        const backend = serving.backend(version);
-        const askBackend: Ask = (request, handler) => ask(pool(backend), backend, request, handler);
-        const limits = { waitMs, totalMs: waitMs + config.switch.prepareTimeoutMs };
-        void prepare(askBackend, config.switch.probe, limits, systemClock, stopper.signal).then((seen) => {
-          preparing.delete(gate);
-          channel.send({ type: "prepared", gate, report: seen });
-        });
-        return;
-      }
+      case "prepare":
       case "abort-prepare":
-        preparing.get(message.gate)?.abort();
-        return;
-      case "apply-snapshot": {
-        const left = serving.current.active;
-        serving.apply(message.snapshot);
-        if (left !== serving.current.active) drains.start(left, message.drain);
-        drains.cancel(serving.current.active); // one that is switched back to is no longer drained
-        if (message.release !== null) hold.release(message.release);
-        channel.send({ type: "applied", epoch: serving.current.epoch });
-        return;
-      }
       case "hold":
-        hold.begin(message.hold, message.holdMs);
-        channel.send({ type: "held", hold: message.hold });
-        return;
       case "release":
-        hold.release(message.hold);
-        return;
+      case "apply-snapshot":
+        return switchOrders.obey(message);
       case "collect-stats":
         channel.send({ type: "stats", id: message.id, stats: report() });
         return;

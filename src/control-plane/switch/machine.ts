@@ -333,7 +333,7 @@ export class SwitchMachine {
     }
     this.#run = null;
     if (step.kind === "done") this.#finish(run);
-    else if (!run.isAbandoned) this.#fail(run, step.error);
+    else this.#fail(run, step.error);
     this.#tellIdle(run);
   }
 
@@ -344,7 +344,7 @@ export class SwitchMachine {
     const durationMs = this.#stage.clock.nowMs() - startedAtMs;
     this.#tellEnd(move, context, { outcome: "done", run });
     const figures = { durationMs, phaseSeconds, workers: run.committed, gate };
-    if (!run.isAbandoned) this.#answer(run.call, done(entry, this.#backendOf(move.to), figures));
+    this.#answer(run.call, done(entry, this.#backendOf(move.to), figures));
   }
 
   #fail(run: SwitchRun, error: unknown): void {
@@ -451,15 +451,11 @@ export class SwitchMachine {
     const nowMs = this.#stage.clock.nowMs();
     this.#maintenance.time();
     for (const { run } of this.#rehearsals) stopProbing(this.#stage, run, run.time(nowMs));
-    if (this.#run?.isPersistOverdue === true) this.#abandon(this.#run);
+    if (this.#run?.isPersistOverdue === true) this.#run.givePersistUp();
     const gate = this.#run?.gate ?? null;
     if (gate !== null) stopProbing(this.#stage, gate, gate.time(nowMs));
     this.#run?.time();
     this.#lookAtGates();
-  }
-
-  #abandon(run: SwitchRun): void {
-    this.#fail(run, run.abandonPersist());
   }
 
   #startDrain({ from, to }: Move): void {

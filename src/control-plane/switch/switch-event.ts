@@ -65,7 +65,7 @@ export type SwitchEffect =
   | { readonly type: "kill"; readonly pid: number; readonly phase: Phase }
   /** Answered by `persisted` or `persist-failed`, once. */
   | { readonly type: "persist"; readonly entry: NewHistoryEntry }
-  /** What is being persisted is no longer wanted; `persist-failed` follows when it has been taken back. */
+  /** What is being persisted is no longer wanted: `persist-failed` follows at once. */
   | { readonly type: "abandon-persist" }
   | { readonly type: "answer"; readonly call: number; readonly answer: SwitchAnswer | PauseAnswer }
   | { readonly type: "refuse"; readonly call: number; readonly error: unknown }

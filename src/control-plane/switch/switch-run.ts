@@ -6,7 +6,6 @@
  * requests, then all flip. Holding after the disk and not before it keeps the clients' wait short, and a slow disk
  * out of it.
  */
-import { ProxyError } from "../../core/errors.ts";
 import type { WorkerPrepared } from "../workers/fleet.ts";
 import { Acks } from "./acks.ts";
 import { GATE_SKIPPED, type GateResult, judgeGate } from "./gate.ts";
@@ -39,8 +38,6 @@ export class SwitchRun {
   readonly phaseSeconds: PhaseSeconds = {};
   gateResult: GateResult | null = null;
   entry: HistoryEntry | null = null;
-  /** The caller has been told that it failed; what was written is being taken back. */
-  isAbandoned = false;
   readonly #stage: Stage;
   readonly #epochBefore: number;
   #phase: RunningPhase = "prepare";
@@ -126,16 +123,10 @@ export class SwitchRun {
     return this.#refused(error);
   }
 
-  /** The disk does not answer: the caller is told; the run stays until what was written has been taken back. */
-  abandonPersist(): ProxyError {
-    this.isAbandoned = true;
+  /** The disk does not answer: what is being written is given up, and `persist-failed` follows. */
+  givePersistUp(): void {
     this.#persistLimitMs = Number.POSITIVE_INFINITY;
     this.#stage.emit({ type: "abandon-persist" });
-    const limit = `within switch.persist_timeout (${this.#stage.limits.persistTimeoutMs} ms)`;
-    return new ProxyError(
-      "STATE_WRITE_FAILED",
-      `the state folder did not take the switch ${limit}; what was written is taken back, nothing changed`,
-    );
   }
 
   /** The entry is durable: from here on there is no way back but another switch. */

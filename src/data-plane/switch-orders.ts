@@ -1,0 +1,64 @@
+/**
+ * Switch orders: a worker's side of the switch: probes, holds, lets go and changes over when it is told to.
+ *
+ * Decides nothing and keeps no time limit of the switch: the primary's machine does.
+ */
+import type { Version } from "../core/version.ts";
+import type { FromWorker, PrepareReport, SwitchOrder } from "../ipc/messages.ts";
+import type { Hold } from "./hold.ts";
+import type { Drains } from "./listener/drain.ts";
+import type { Serving } from "./serving.ts";
+
+export interface SwitchOrderParts {
+  readonly serving: Serving;
+  readonly drains: Pick<Drains, "start" | "cancel">;
+  readonly hold: Pick<Hold, "begin" | "release">;
+  /** Never rejects. */
+  prepare(version: Version, waitMs: number, signal: AbortSignal): Promise<PrepareReport>;
+  answer(answer: Extract<FromWorker, { type: "prepared" | "held" | "applied" }>): void;
+}
+
+export class SwitchOrders {
+  readonly #parts: SwitchOrderParts;
+  readonly #preparing = new Map<number, AbortController>();
+
+  constructor(parts: SwitchOrderParts) {
+    this.#parts = parts;
+  }
+
+  obey(order: SwitchOrder): void {
+    const { hold, answer } = this.#parts;
+    switch (order.type) {
+      case "prepare":
+        return this.#prepare(order);
+      case "abort-prepare":
+        return this.#preparing.get(order.gate)?.abort();
+      case "hold":
+        hold.begin(order.hold, order.holdMs);
+        return answer({ type: "held", hold: order.hold });
+      case "release":
+        return hold.release(order.hold);
+      case "apply-snapshot":
+        return this.#apply(order);
+    }
+  }
+
+  #prepare({ gate, version, waitMs }: SwitchOrder & { type: "prepare" }): void {
+    const stopper = new AbortController();
+    this.#preparing.set(gate, stopper);
+    void this.#parts.prepare(version, waitMs, stopper.signal).then((report) => {
+      this.#preparing.delete(gate);
+      this.#parts.answer({ type: "prepared", gate, report });
+    });
+  }
+
+  #apply({ snapshot, drain, release }: SwitchOrder & { type: "apply-snapshot" }): void {
+    const { serving, drains, hold, answer } = this.#parts;
+    const left = serving.current.active;
+    serving.apply(snapshot);
+    if (left !== serving.current.active) drains.start(left, drain);
+    drains.cancel(serving.current.active); // one that is switched back to is no longer drained
+    if (release !== null) hold.release(release);
+    answer({ type: "applied", epoch: serving.current.epoch });
+  }
+}
