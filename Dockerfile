@@ -38,6 +38,7 @@ VOLUME ["/state"]
 USER 1000:1000
 EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
+# With admin.tls or admin.socket this cannot answer: --no-healthcheck, or a check of your own.
 # livez, not readyz: one that is starting or draining is not ready, and must not be killed for it. ADMIN_PORT is set
 # above, and wins over the config file, so that this always asks the port that the daemon listens on.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 CMD ["node", "-e", "fetch('http://127.0.0.1:' + process.env.ADMIN_PORT + '/livez').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]

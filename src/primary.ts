@@ -7,6 +7,7 @@
 import { parseArguments } from "./cli/arguments.ts";
 import { loadConfig } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
+import { withoutSecrets } from "./config/to-config.ts";
 import { startAdminListener } from "./control-plane/admin/admin-listener.ts";
 import { createAdminRouter } from "./control-plane/admin/router.ts";
 import { readBootId } from "./control-plane/switch/boot-id.ts";
@@ -66,7 +67,7 @@ async function startPrimary(config: Config): Promise<void> {
   const socket = await bindListeningSocket(config.server.host, config.server.port, PORT_PATIENCE_MS);
 
   const supervisor: Supervisor = new Supervisor({
-    config,
+    config: withoutSecrets(config),
     socket,
     watcher: {
       workerBorn: (pid, worker) => switcher.workerBorn(pid, worker),

@@ -6,7 +6,7 @@
 import type { z } from "zod";
 import { nearest } from "./nearest.ts";
 import { describeFound, kindOf, type Problem, pathText } from "./problem.ts";
-import { KEY_PATHS } from "./schema.ts";
+import { ITEM_KEYS, KEY_PATHS } from "./schema.ts";
 
 export interface IssueContext {
   /** The value at a path as it was given. */
@@ -29,11 +29,14 @@ export function problemsOf(issues: readonly z.core.$ZodIssue[], context: IssueCo
   );
 }
 
-/** Their values, and all below them. */
-const SECRETS = ["admin.token", "switch.probe.headers"];
+/** Their values, and all below them. Also the files of tokens and keys: some write the secret itself there. */
+const SECRETS = [
+  /^admin\.((token|tokens\[\d+\]\.token)(_file)?|tls\.\w+_file)$/,
+  /^switch\.probe\.headers(\.|$)/,
+];
 
 function isSecret(path: readonly PropertyKey[]): boolean {
-  return SECRETS.some((secret) => secret === pathText(path.slice(0, secret.split(".").length)));
+  return SECRETS.some((secret) => secret.test(pathText(path)));
 }
 
 /** Where a name below a secret belongs, a whole line may stand by mistake: `"Authorization: Bearer …"`. */
@@ -77,7 +80,9 @@ function suggestion(path: readonly PropertyKey[]): string {
   return `known here: ${siblings.join(", ")}`;
 }
 
-function childrenOf(section: string): string[] {
+function childrenOf(section: string): readonly string[] {
+  const inItem = ITEM_KEYS[section.replace(/\[\d+\]$/, "")];
+  if (inItem !== undefined) return inItem;
   const start = section === "" ? "" : `${section}.`;
   const inside = KEY_PATHS.filter((path) => path.startsWith(start));
   return [...new Set(inside.map((path) => path.slice(start.length).split(".", 1)[0] ?? ""))];

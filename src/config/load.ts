@@ -2,7 +2,7 @@
  * Load: config file, environment and flags to one checked, frozen `Config`.
  *
  * Runs in the primary at start, and in `check`. Flag > environment > file > default. Reports every problem
- * at once; opens the config file and the token file, nothing else.
+ * at once; opens the config file and the files of tokens and TLS that it names, nothing else.
  */
 import { randomBytes } from "node:crypto";
 import { dirname, resolve } from "node:path";
@@ -14,10 +14,11 @@ import {
   overridesFromEnvironment,
   overridesFromFlags,
 } from "./overrides.ts";
-import { ConfigError, type Problem } from "./problem.ts";
-import { type Config, isToken, settingsSchema, TOKEN_RULE } from "./schema.ts";
-import { readTextFile } from "./text-file.ts";
+import { ConfigError, type Problem, pathText } from "./problem.ts";
+import { type Config, settingsSchema } from "./schema.ts";
+import { findTls } from "./tls-files.ts";
 import { toConfig } from "./to-config.ts";
+import { findTokens } from "./token-files.ts";
 import { readYamlFile } from "./yaml-file.ts";
 
 export const DEFAULT_CONFIG_FILE = "config/config.yaml";
@@ -53,35 +54,34 @@ export function loadConfig(options: LoadOptions): Config {
     overrides.findLast((override) => isSamePath(override.path, keys))?.where ?? file.where(keys);
 
   const parsed = settingsSchema.safeParse(given);
-  const token = readToken(given, dirname(path));
+  const folder = dirname(path);
+  const tokens = findTokens(valueAt(given, ["admin"]), folder);
+  const tls = findTls(valueAt(given, ["admin", "tls"]), folder);
+  const adminSocket = parsed.success && parsed.data.admin.socket;
+  const socketPath = adminSocket ? resolve(folder, adminSocket) : null;
   const problems: Problem[] = [...file.problems, ...fromEnvironment.problems, ...fromFlags.problems];
   if (!parsed.success) {
     problems.push(...problemsOf(parsed.error.issues, { found: (keys) => valueAt(given, keys), where }));
   }
-  if ("refusal" in token) {
-    const text = `the file ${token.refusal}; a relative path starts from the folder of the config file`;
-    problems.push({ path: "admin.token_file", where: where(["admin", "token_file"]), text });
+  for (const { path: keys, text } of [...tokens.problems, ...tls.problems, ...socketProblems(socketPath)]) {
+    problems.push({ path: pathText(keys), where: where(keys), text });
   }
-  if (!parsed.success || "refusal" in token || problems.length > 0) throw new ConfigError(name, problems);
+  if (!parsed.success || problems.length > 0) throw new ConfigError(name, problems);
 
-  const stateDir = resolve(dirname(path), parsed.data.state_dir);
+  const stateDir = resolve(folder, parsed.data.state_dir);
   // Of two daemons in a row, the second must not take the first one's name for its own and see a loop.
   const ownName = `traffic-switching-${options.ownId ?? randomBytes(4).toString("hex")}`;
-  return deepFreeze(toConfig(parsed.data, { stateDir, tokenFromFile: token.value, ownName }));
+  return deepFreeze(toConfig(parsed.data, { stateDir, socketPath, tokens, tls: tls.texts, ownName }));
 }
 
-/** The value of `admin.token_file`'s file. Its path is never shown: some write the token itself there. */
-function readToken(
-  given: unknown,
-  folder: string,
-): { readonly value: string | null } | { readonly refusal: string } {
-  const name = valueAt(given, ["admin", "token_file"]);
-  if (typeof name !== "string" || name.includes("\0") || name.trim() === "") return { value: null };
-  const file = readTextFile(resolve(folder, name), 64 * 1024);
-  if ("refusal" in file) return file;
-  const token = file.text.trim();
-  if (token === "") return { refusal: "is empty" };
-  return isToken(token) ? { value: token } : { refusal: `does not hold a token: ${TOKEN_RULE}` };
+/** What fits into `sun_path` (unix(7)), with room for the other name that a stale one gets for a moment. */
+const MAX_SOCKET_PATH_BYTES = 100;
+
+function socketProblems(path: string | null) {
+  const bytes = Buffer.byteLength(path ?? "");
+  if (bytes <= MAX_SOCKET_PATH_BYTES) return [];
+  const text = `its whole path has ${bytes} bytes, and may have ${MAX_SOCKET_PATH_BYTES}; choose a shorter one, such as /run/traffic-switching.sock`;
+  return [{ path: ["admin", "socket"], text }];
 }
 
 type Data = Readonly<Record<string, unknown>>;

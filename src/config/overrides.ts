@@ -39,6 +39,7 @@ export const ENVIRONMENT = [
   { name: "STATE_DIR", sets: "state_dir", kind: "path", about: "folder of .version and the history" },
   { name: "ADMIN_HOST", sets: "admin.host", kind: "text", about: "address of the admin listener" },
   { name: "ADMIN_PORT", sets: "admin.port", kind: "number", about: "port of the admin listener" },
+  { name: "ADMIN_SOCKET", sets: "admin.socket", kind: "path", about: "Unix socket of the admin API" },
   { name: "ADMIN_TOKEN", sets: "admin.token", kind: "text", about: "bearer token of the admin API" },
   {
     name: "LOG_LEVEL",

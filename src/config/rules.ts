@@ -11,7 +11,12 @@ const MAX_BACKENDS = 64; // every version is a label of every metric
 
 export function checkTogether(settings: unknown, context: z.core.$RefinementCtx): void {
   const refuse = (path: string, message: string) =>
-    void context.addIssue({ code: "custom", path: path.split("."), message, params: { isRule: true } });
+    void context.addIssue({
+      code: "custom",
+      path: path.split(".").map(asIndex),
+      message,
+      params: { isRule: true },
+    });
   const number = (path: string) => numberAt(settings, path);
 
   const versions = at(settings, "backends");
@@ -47,13 +52,50 @@ export function checkTogether(settings: unknown, context: z.core.$RefinementCtx)
     );
   }
 
-  if (isText(at(settings, "admin.token")) && isText(at(settings, "admin.token_file"))) {
+  checkAdmin(settings, refuse);
+}
+
+type Refuse = (path: string, message: string) => void;
+
+function checkAdmin(settings: unknown, refuse: Refuse): void {
+  const has = (path: string) => isText(at(settings, `admin.${path}`));
+  if (has("token") && has("token_file")) {
     refuse("admin.token_file", "set admin.token or admin.token_file, not both");
   }
-  const adminPort = number("admin.port");
-  const isSamePort = adminPort !== 0 && adminPort === number("server.port");
+  checkTokens(at(settings, "admin.tokens"), refuse);
+  const [hasCert, hasKey] = [has("tls.cert_file"), has("tls.key_file")];
+  if (hasCert !== hasKey) {
+    refuse(`admin.tls.${hasCert ? "key_file" : "cert_file"}`, "TLS needs both cert_file and key_file");
+  }
+  if (has("tls.client_ca_file") && !hasCert && !hasKey) {
+    refuse("admin.tls.client_ca_file", "client certificates need TLS: set cert_file and key_file too");
+  }
+  if (has("socket")) {
+    if (hasCert || hasKey)
+      refuse("admin.socket", "a Unix socket has no TLS; set admin.socket or admin.tls, not both");
+    return; // host and port are not used
+  }
+  const adminPort = numberAt(settings, "admin.port");
+  const isSamePort = adminPort !== 0 && adminPort === numberAt(settings, "server.port");
   if (isSamePort && overlaps(at(settings, "server.host"), at(settings, "admin.host"))) {
     refuse("admin.port", `must differ from server.port (${adminPort}) on the same address`);
+  }
+}
+
+function checkTokens(tokens: unknown, refuse: Refuse): void {
+  if (!Array.isArray(tokens)) return;
+  const firstAt = new Map<unknown, number>();
+  for (const index of tokens.keys()) {
+    const path = `admin.tokens.${index}`;
+    const has = (key: string) => isText(at(tokens, `${index}.${key}`));
+    const isNull = (key: string) => at(tokens, `${index}.${key}`) === null;
+    if (has("token") && has("token_file")) refuse(`${path}.token_file`, "set token or token_file, not both");
+    if (isNull("token") && isNull("token_file")) refuse(path, "set token or token_file");
+    const name = at(tokens, `${index}.name`);
+    const first = firstAt.get(name);
+    if (!isText(name)) continue;
+    if (first === undefined) firstAt.set(name, index);
+    else refuse(`${path}.name`, `${name} is the name of admin.tokens[${first}] already`);
   }
 }
 
@@ -66,6 +108,7 @@ function overlaps(a: unknown, b: unknown): boolean {
   return (isLocalhost(a) && isLoopback(b)) || (isLocalhost(b) && isLoopback(a));
 }
 
+const asIndex = (key: string) => (/^\d+$/.test(key) ? Number(key) : key);
 const isWildcard = (host: string) => host === "0.0.0.0" || host === "::";
 const isLocalhost = (host: string) => host.toLowerCase() === "localhost";
 const isLoopback = (host: string) => host === "127.0.0.1" || host === "::1";

@@ -1,12 +1,13 @@
 /**
  * Schema: every config key with its limits and its default, and the `Config` that comes out.
  *
- * The only place a key lives. Runs at start; reads no file (`load.ts` does, and finishes the two keys
- * that need one: `admin.token_file` and `state_dir`). Defaults are written as the operator would write
+ * The only place a key lives. Runs at start; reads no file (`load.ts` does, and finishes the keys that
+ * need one: those of `admin` that end in `_file`, `admin.socket` and `state_dir`). Defaults are written as the operator would write
  * them and are checked like what he writes.
  */
 import { availableParallelism } from "node:os";
 import { z } from "zod";
+import { ROLES, type Role } from "../core/role.ts";
 import { isVersionName, VERSION_NAME_RULE } from "../core/version.ts";
 import {
   authorityOrNull,
@@ -140,13 +141,40 @@ const switching = section({
 export const TOKEN_RULE = "1 to 1024 visible ASCII characters without spaces, or null";
 export const isToken = (input: string): boolean => /^[!-~]{1,1024}$/.test(input);
 
+const token = () => optionalText(TOKEN_RULE, isToken).prefault(null);
+const file = () => optionalText("a file path, or null", isPath).prefault(null);
+
+const MAX_TOKENS = 64; // a call is compared with each
+const TOKENS = `a list of at most ${MAX_TOKENS} tokens, each with name, role, and token or token_file`;
+
+const namedToken = z.strictObject(
+  {
+    name: text(`a name (${VERSION_NAME_RULE})`, isVersionName),
+    role: oneOf(ROLES),
+    token: token(),
+    token_file: file(),
+  },
+  { error: `${MAP}: name, role, and token or token_file` },
+);
+
 const admin = section({
   host: host().prefault("127.0.0.1"),
   port: port().prefault(8081),
-  token: optionalText(TOKEN_RULE, isToken).prefault(null),
-  token_file: optionalText("a file path, or null", isPath).prefault(null),
+  socket: file(),
+  socket_mode: text('file permissions in octal such as "0660"', (input) =>
+    /^0?[0-7]{3}$/.test(input),
+  ).prefault("0660"),
+  token: token(),
+  token_file: file(),
+  tokens: z.array(namedToken, { error: TOKENS }).max(MAX_TOKENS, { error: TOKENS }).prefault([]),
   read_allow: addresses(),
   on_traffic_port: flag().prefault(true),
+  tls: section({
+    cert_file: file(),
+    key_file: file(),
+    client_ca_file: file(),
+    client_role: oneOf(ROLES).prefault("admin"),
+  }),
 });
 
 /** A map and not an object: any name is safe in it, and names such as `2` keep their place. */
@@ -180,6 +208,11 @@ export type Settings = z.output<typeof settingsSchema>;
 
 /** Every key that takes a value (`switch.probe.path`), in order. A map with free names, such as `backends`, is one. */
 export const KEY_PATHS: readonly string[] = leavesOf(keys, "");
+
+/** The keys inside lists of maps, by the list's path. */
+export const ITEM_KEYS: Readonly<Record<string, readonly string[]>> = {
+  "admin.tokens": Object.keys(namedToken.shape),
+};
 
 function leavesOf(schema: unknown, path: string): string[] {
   if (schema instanceof z.ZodPipe) return leavesOf(schema.def.out, path); // a section
@@ -253,12 +286,31 @@ export interface Config {
   readonly admin: {
     readonly host: string;
     readonly port: number; // 0 lets the system choose
-    readonly token: string | null; // read from token_file when that is given
+    readonly socket: { readonly path: string; readonly mode: number } | null; // in place of host and port
+    readonly token: string | null; // read from token_file when that is given; its role is admin
+    readonly tokens: readonly NamedToken[]; // their files are read; no two are equal, nor equal to `token`
     readonly readAllow: readonly string[]; // CIDRs or single addresses
     readonly onTrafficPort: boolean;
+    readonly tls: AdminTls | null;
   };
   readonly log: { readonly level: Settings["log"]["level"] };
   readonly stateDir: string; // absolute
+}
+
+export interface NamedToken {
+  readonly name: string;
+  readonly role: Role;
+  readonly token: string;
+}
+
+/** Of the admin listener; the files' texts in PEM. */
+export interface AdminTls {
+  readonly cert: string;
+  readonly key: string;
+  /** Not null: a client needs a certificate that one of these signed. */
+  readonly clientCa: string | null;
+  /** Of whoever has such a certificate. */
+  readonly clientRole: Role;
 }
 
 export interface BackendConfig {

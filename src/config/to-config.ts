@@ -4,16 +4,22 @@
  * Pure. Checks nothing; adds what `load.ts` found out at this start.
  */
 import type { Config, Settings } from "./schema.ts";
+import type { TlsTexts } from "./tls-files.ts";
+import type { FoundTokens } from "./token-files.ts";
 
 interface Found {
   /** Absolute. */
   readonly stateDir: string;
-  readonly tokenFromFile: string | null;
+  /** Absolute; null: the admin API listens on host and port. */
+  readonly socketPath: string | null;
+  readonly tokens: FoundTokens;
+  readonly tls: TlsTexts | null;
   readonly ownName: string;
 }
 
-export function toConfig(settings: Settings, { stateDir, tokenFromFile, ownName }: Found): Config {
-  const { server, upstream, admin } = settings;
+export function toConfig(settings: Settings, found: Found): Config {
+  const { server, upstream } = settings;
+  const { stateDir, ownName } = found;
   return {
     server: {
       host: server.host,
@@ -58,13 +64,7 @@ export function toConfig(settings: Settings, { stateDir, tokenFromFile, ownName 
       retryBudget: upstream.retry_budget,
     },
     switch: switchConfig(settings.switch),
-    admin: {
-      host: admin.host,
-      port: admin.port,
-      token: admin.token ?? tokenFromFile,
-      readAllow: admin.read_allow,
-      onTrafficPort: admin.on_traffic_port,
-    },
+    admin: adminConfig(settings.admin, found),
     log: { level: settings.log.level },
     stateDir,
   };
@@ -73,6 +73,28 @@ export function toConfig(settings: Settings, { stateDir, tokenFromFile, ownName 
 function viaOf(via: string, ownName: string): string | null {
   if (via === "off") return null;
   return via === "auto" ? ownName : via;
+}
+
+function adminConfig(admin: Settings["admin"], { socketPath, tokens, tls }: Found): Config["admin"] {
+  return {
+    host: admin.host,
+    port: admin.port,
+    socket: socketPath === null ? null : { path: socketPath, mode: Number.parseInt(admin.socket_mode, 8) },
+    token: tokens.main,
+    // One that could not be read is a problem: there is none here.
+    tokens: admin.tokens.flatMap(({ name, role }, index) => {
+      const token = tokens.named[index];
+      return token ? [{ name, role, token }] : [];
+    }),
+    readAllow: admin.read_allow,
+    onTrafficPort: admin.on_traffic_port,
+    tls: tls === null ? null : { ...tls, clientRole: admin.tls.client_role },
+  };
+}
+
+/** What workers need not know, they cannot lose: they deal with strangers. */
+export function withoutSecrets(config: Config): Config {
+  return { ...config, admin: { ...config.admin, token: null, tokens: [], tls: null } };
 }
 
 function switchConfig({ probe, hold, drain, ...limits }: Settings["switch"]): Config["switch"] {

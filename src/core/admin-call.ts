@@ -10,9 +10,12 @@ export interface AdminCall {
   readonly headers: Readonly<Partial<Record<AdminHeader, string>>>;
   /** Empty when there was none; at most `ADMIN_BODY_LIMIT_BYTES`. */
   readonly body: string;
-  /** The peer address of the socket, never what a header claims. */
+  /** The peer address of the socket, never what a header claims; "" on a Unix socket. */
   readonly remoteAddress: string;
-  readonly listener: "admin" | "traffic";
+  /** `socket` is the admin listener on a Unix socket. */
+  readonly listener: "admin" | "socket" | "traffic";
+  /** Whom the client's certificate names, when the handshake has asked for one and checked it. */
+  readonly clientName?: string;
 }
 
 export interface AdminAnswer {

@@ -148,7 +148,7 @@ export const ADMIN_ERRORS = {
   FORBIDDEN: {
     status: 403,
     source: "client",
-    about: "the caller may not do this; the message says what to set",
+    about: "the caller may not do this; the message says what to set, or which role is needed",
   },
   UNKNOWN_VERSION: { status: 404, source: "client", about: "no version of that name is configured" },
   NOT_FOUND: { status: 404, source: "client", about: "no such path on the admin listener" },

@@ -4,6 +4,7 @@
  */
 import { once } from "node:events";
 import { type IncomingHttpHeaders, type IncomingMessage, request as openRequest } from "node:http";
+import { request as openTlsRequest } from "node:https";
 import { withLimit } from "./wait.ts";
 
 export type JsonObject = { readonly [key: string]: unknown };
@@ -18,6 +19,10 @@ export interface RequestOptions {
   host?: string;
   localAddress?: string;
   limitMs?: number;
+  /** A Unix socket, in place of host and port. */
+  socketPath?: string;
+  /** HTTPS: whom to believe, and who we are. */
+  tls?: { readonly ca: string; readonly cert?: string; readonly key?: string };
 }
 
 export interface Reply {
@@ -35,8 +40,10 @@ export interface Reply {
 /** @throws Error when the connection fails, the answer breaks off, or `limitMs` (10 s) passes. */
 export async function request(port: number, options: RequestOptions = {}): Promise<Reply> {
   const { method = "GET", path = "/", headers = {}, body, limitMs = 10_000 } = options;
-  const { host = "127.0.0.1", localAddress } = options;
-  const outgoing = openRequest({
+  const { host = "127.0.0.1", localAddress, socketPath, tls } = options;
+  const outgoing = (tls === undefined ? openRequest : openTlsRequest)({
+    ...(socketPath === undefined ? {} : { socketPath }),
+    ...(tls === undefined ? {} : { servername: "localhost", ...tls }), // else it is taken from the Host field
     host,
     ...(localAddress === undefined ? {} : { localAddress }),
     port,

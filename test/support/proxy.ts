@@ -47,6 +47,8 @@ export interface ProxyOptions {
   stateDir?: string;
   /** A command and its arguments that run the daemon: `["setpriv", "--reuid=65534", …]`. It must end in an exec. */
   wrap?: readonly string[];
+  /** How its admin listener is reached, when `config` gives it a socket or TLS. */
+  adminVia?: Pick<RequestOptions, "socketPath" | "tls">;
   /** False: do not wait until it is ready; `waitReady()` does. */
   ready?: boolean;
 }
@@ -75,6 +77,8 @@ export interface AdminOptions {
   host?: string;
   localAddress?: string;
   limitMs?: number;
+  socketPath?: string;
+  tls?: RequestOptions["tls"];
 }
 
 /**
@@ -112,6 +116,7 @@ export async function startProxy(t: TestEnd, options: ProxyOptions): Promise<Tes
     env: options.env,
     args: options.args,
     wrap: options.wrap,
+    adminVia: options.adminVia,
   });
   onTestEnd(t, () => proxy.destroy());
   proxy.start();
@@ -155,6 +160,7 @@ interface Place {
   readonly env: Env | undefined;
   readonly args: readonly string[] | undefined;
   readonly wrap: readonly string[] | undefined;
+  readonly adminVia: ProxyOptions["adminVia"];
 }
 
 /** One daemon at one place; may be started, stopped and killed there again and again. */
@@ -317,7 +323,7 @@ export class TestProxy {
 
   /** One call of the admin listener. Never throws for a status. */
   async admin(method: string, path: string, options: AdminOptions = {}): Promise<Reply> {
-    return await callAdmin(this.adminPort, method, path, options);
+    return await callAdmin(this.adminPort, method, path, { ...this.#place.adminVia, ...options });
   }
 
   /** The same on the traffic port. */
@@ -355,16 +361,14 @@ export class TestProxy {
 }
 
 async function callAdmin(port: number, method: string, path: string, options: AdminOptions): Promise<Reply> {
-  const { body, headers = {}, limitMs, host, localAddress } = options;
+  const { body, headers = {}, ...rest } = options;
   const isObject = typeof body === "object" && !(body instanceof Uint8Array);
   return await request(port, {
     method,
     path,
     headers: isObject ? { "content-type": "application/json", ...headers } : headers,
     ...(body === undefined ? {} : { body: isObject ? JSON.stringify(body) : body }),
-    ...(limitMs === undefined ? {} : { limitMs }),
-    ...(host === undefined ? {} : { host }),
-    ...(localAddress === undefined ? {} : { localAddress }),
+    ...rest,
   });
 }
 

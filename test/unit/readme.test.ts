@@ -284,7 +284,16 @@ function router(readAllow: readonly string[]): ReturnType<typeof createAdminRout
     fleet: { workers: fail, collect: fail },
     metrics: { text: fail, summary: fail },
     config: {
-      admin: { host: "127.0.0.1", port: 8081, token: null, readAllow, onTrafficPort: true },
+      admin: {
+        host: "127.0.0.1",
+        port: 8081,
+        socket: null,
+        token: null,
+        tokens: [],
+        readAllow,
+        onTrafficPort: true,
+        tls: null,
+      },
       backends: [],
     },
     build: { version: "0.0.0", node: "0.0.0" },

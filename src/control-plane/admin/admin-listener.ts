@@ -1,21 +1,34 @@
 /**
- * Admin listener: the node:http server of the admin API, on its own port. Runs in the primary.
+ * Admin listener: the server of the admin API, on its own port, with or without TLS, or on a Unix socket. Runs in
+ * the primary.
  *
  * Tight limits, since nobody needs more: small heads, short waits, few connections. What a call does is
  * the router's.
  */
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
-import type { AddressInfo } from "node:net";
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  STATUS_CODES,
+} from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import type { AdminTls } from "../../config/schema.ts";
 import type { AdminAnswer, AdminCall } from "../../core/admin-call.ts";
 import { ERROR_CODES, type ErrorCode, ProxyError, StartError } from "../../core/errors.ts";
 import { hostAndPort } from "../../core/host-and-port.ts";
 import { readAdminCall, writeAdminAnswer } from "../../http/admin-exchange.ts";
 import { PROBLEM_TYPE, problemAnswer, problemBody, problemFromError } from "../../http/problem.ts";
 import type { AdminLog } from "./admin-deps.ts";
+import { clientNameOf } from "./client-certificate.ts";
+import { listenOnSocket, type SocketPlace } from "./socket-file.ts";
 
 const MAX_CONNECTIONS = 256;
 const MAX_HEADER_BYTES = 16 * 1_024;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 15_000;
 const KEEP_ALIVE_TIMEOUT_MS = 5_000;
@@ -28,55 +41,57 @@ export interface AdminListenerOptions {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
+  /** In place of host and port. */
+  readonly socket: SocketPlace | null;
+  readonly tls: AdminTls | null;
   /** Never rejects. */
   readonly handle: (call: AdminCall) => Promise<AdminAnswer>;
   readonly log: AdminLog;
 }
 
 export interface AdminListener {
-  /** `http://127.0.0.1:8081` */
+  /** `http://127.0.0.1:8081`, `https://127.0.0.1:8081`, `unix:/run/traffic-switching.sock` */
   readonly url: string;
+  /** 0 on a Unix socket. */
   readonly port: number;
   /** Stops accepting, lets calls that run end within 2 s, then cuts the rest. Never rejects. */
   close(): Promise<void>;
 }
 
 /** @throws StartError when it cannot listen, with what to do about it. */
-export async function startAdminListener({
-  host,
-  port,
-  handle,
-  log,
-}: AdminListenerOptions): Promise<AdminListener> {
+export async function startAdminListener(options: AdminListenerOptions): Promise<AdminListener> {
+  const { host, port, socket, tls, log } = options;
   let isClosing = false;
-  const server = createServer(
-    {
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
-    },
-    (req, res) => {
-      void answerCall(req, handle, log).then((answer) => {
-        if (isClosing) res.shouldKeepAlive = false;
-        writeAdminAnswer(req, res, answer);
-      });
-    },
-  );
+  const names = new WeakMap<Socket, string>();
+  const server = makeServer(tls, names, (req, res) => {
+    void answerCall(req, names.get(req.socket), options).then((answer) => {
+      if (isClosing) res.shouldKeepAlive = false;
+      writeAdminAnswer(req, res, answer);
+    });
+  });
   server.maxConnections = MAX_CONNECTIONS;
   server.on("clientError", refuseRaw);
-  await listen(server, host, port);
+  // Also those whose handshake runs: the server's own list knows them only after it.
+  const connections = new Set<Socket>();
+  server.on("connection", (connection) => {
+    connections.add(connection);
+    connection.on("close", () => connections.delete(connection));
+  });
+  if (socket === null) await listen(server, host, port);
+  else await listenOnSocket(server, socket);
   server.on("error", (error) => log.error({ err: error }, "the admin listener failed"));
 
-  const { port: boundPort } = server.address() as AddressInfo;
+  const boundPort = socket === null ? (server.address() as AddressInfo).port : 0;
+  const address = `${tls === null ? "http" : "https"}://${hostAndPort(host, boundPort)}`;
   return {
-    url: `http://${hostAndPort(host, boundPort)}`,
+    url: socket === null ? address : `unix:${socket.path}`,
     port: boundPort,
     close() {
       isClosing = true;
       return new Promise((resolve) => {
-        const timer = setTimeout(() => server.closeAllConnections(), CLOSE_LIMIT_MS);
+        const timer = setTimeout(() => {
+          for (const connection of connections) connection.destroy();
+        }, CLOSE_LIMIT_MS);
         server.close(() => {
           clearTimeout(timer);
           resolve();
@@ -86,14 +101,42 @@ export async function startAdminListener({
   };
 }
 
-/** Never rejects. */
+/** @param names gets whom each connection's client certificate names, before its first request. */
+function makeServer(
+  tls: AdminTls | null,
+  names: WeakMap<Socket, string>,
+  onRequest: RequestListener,
+): Server {
+  const limits = {
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+  };
+  if (tls === null) return createServer(limits, onRequest);
+  const { cert, key, clientCa } = tls;
+  const client = clientCa === null ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
+  const server = createTlsServer(
+    { ...limits, cert, key, ...client, minVersion: "TLSv1.2", handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
+    onRequest,
+  );
+  server.prependListener("secureConnection", (connection: TLSSocket) => {
+    const name = clientNameOf(connection);
+    if (name !== undefined) names.set(connection, name);
+  });
+  return server;
+}
+
+/** Never rejects. @param clientName whom the connection's client certificate names. */
 async function answerCall(
   req: IncomingMessage,
-  handle: AdminListenerOptions["handle"],
-  log: AdminLog,
+  clientName: string | undefined,
+  { handle, socket, log }: AdminListenerOptions,
 ): Promise<AdminAnswer> {
   try {
-    return await handle(await readAdminCall(req, "admin"));
+    const call = await readAdminCall(req, socket === null ? "admin" : "socket");
+    return await handle(clientName === undefined ? call : { ...call, clientName });
   } catch (error) {
     if (error instanceof ProxyError) return problemFromError(error);
     log.error({ err: error }, "an admin call failed");

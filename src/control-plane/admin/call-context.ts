@@ -5,7 +5,7 @@ import type { AdminCall } from "../../core/admin-call.ts";
 import { ProxyError } from "../../core/errors.ts";
 import { callDigest } from "../switch/switch-call.ts";
 import type { CallContext } from "../switch/switcher.ts";
-import type { Actor } from "./access.ts";
+import type { Actor } from "./caller.ts";
 
 const KEY_MAX_LENGTH = 255;
 

@@ -16,7 +16,7 @@ GET  /history    the switches that happened, newest first; ?limit=50
 GET  /livez      200 while the daemon runs
 GET  /readyz     200 while every worker listens
 
-Calls with POST need Content-Type: application/json and, once admin.token is set, Authorization: Bearer.
+Calls with POST need Content-Type: application/json and, once the config has a token, Authorization: Bearer.
 `;
 
 export function getRoot(): AdminAnswer {

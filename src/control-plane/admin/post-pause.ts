@@ -3,15 +3,15 @@
  */
 import type { AdminAnswer, AdminCall } from "../../core/admin-call.ts";
 import { parsePauseBody, parseResumeBody } from "../switch/switch-call.ts";
-import type { Actor } from "./access.ts";
 import type { AdminDeps } from "./admin-deps.ts";
 import { jsonAnswer } from "./answers.ts";
+import type { Caller } from "./caller.ts";
 
 /** Answers when every worker holds. @throws ProxyError, SwitchRefusal */
 export async function postPause(
   call: AdminCall,
   { switcher }: AdminDeps,
-  actor: Actor,
+  { actor }: Caller,
 ): Promise<AdminAnswer> {
   return jsonAnswer(await switcher.pause(parsePauseBody(call.body), actor));
 }
@@ -20,7 +20,7 @@ export async function postPause(
 export async function postResume(
   call: AdminCall,
   { switcher }: AdminDeps,
-  actor: Actor,
+  { actor }: Caller,
 ): Promise<AdminAnswer> {
   parseResumeBody(call.body);
   return jsonAnswer(await switcher.resume(actor));

@@ -8,8 +8,9 @@ import type { AdminAnswer, AdminCall } from "../../core/admin-call.ts";
 import { TRAFFIC_PORT_PATHS } from "../../core/admin-call.ts";
 import { ProxyError } from "../../core/errors.ts";
 import { problemAnswer } from "../../http/problem.ts";
-import { type Actor, accessRules, checkAccess, type Need } from "./access.ts";
+import { accessRules, checkAccess, type Need } from "./access.ts";
 import type { AdminDeps } from "./admin-deps.ts";
+import type { Caller } from "./caller.ts";
 import { getLivez, getReadyz } from "./get-health.ts";
 import { getHistory } from "./get-history.ts";
 import { getMetrics } from "./get-metrics.ts";
@@ -23,7 +24,7 @@ import { refusalAnswer } from "./refusal.ts";
 interface Route {
   readonly methods: readonly string[];
   readonly need: Need;
-  readonly handle: (call: AdminCall, deps: AdminDeps, actor: Actor) => AdminAnswer | Promise<AdminAnswer>;
+  readonly handle: (call: AdminCall, deps: AdminDeps, caller: Caller) => AdminAnswer | Promise<AdminAnswer>;
 }
 
 const READ = ["GET", "HEAD"];
@@ -53,8 +54,8 @@ export function createAdminRouter(deps: AdminDeps): (call: AdminCall) => Promise
         const allow = route.methods.join(", ");
         return problemAnswer("METHOD_NOT_ALLOWED", `this path takes ${allow}`, {}, { Allow: allow });
       }
-      const { actor } = checkAccess(call, route.need, rules);
-      return await route.handle(call, deps, actor);
+      const caller = checkAccess(call, route.need, rules);
+      return await route.handle(call, deps, caller);
     } catch (error) {
       return refusalAnswer(error, call, deps.log);
     }

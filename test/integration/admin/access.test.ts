@@ -354,7 +354,7 @@ test("the token is printed nowhere: not in logs, /status, /metrics, /history or 
   assert.ok(!proxy.output().includes(wrong));
   const checked = await runDaemon(["check", "--config", proxy.configFile], { env: { ADMIN_TOKEN: TOKEN } });
   assert.equal(checked.code, 0, checked.stderr);
-  assert.match(checked.stdout, /token: yes/);
+  assert.match(checked.stdout, /tokens: token \(admin\)$/m);
   assert.ok(!(checked.stdout + checked.stderr).includes(TOKEN));
 });
 

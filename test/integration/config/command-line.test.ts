@@ -29,7 +29,7 @@ test("check says that a good config is good, and what would run", { timeout: 20_
     /3 workers/,
     /v1 +http:\/\/127\.0\.0\.1:1 /,
     /v2/,
-    /token: no/,
+    /tokens: none/,
     /127\.0\.0\.1:8081/,
   ]) {
     assert.match(stdout, part);

@@ -48,7 +48,7 @@ test("check says what would run and keeps the token to itself", (t) => {
       "  backend  blue  http://10.0.0.1:9000",
       "  backend  v2    https://b  (active when there is no state)",
       `  state    ${join(file, "..")}`,
-      "  admin    http://127.0.0.1:8081, token: yes",
+      "  admin    http://127.0.0.1:8081, tokens: token (admin)",
       "",
     ].join("\n"),
   );
@@ -59,6 +59,20 @@ test("check keeps what a probe sends to itself", (t) => {
   const { exitCode, out, err } = runIt(["check", "--config", file]);
   assert.equal(exitCode, 0);
   assert.ok(!`${out}${err}`.includes("s3cret"));
+});
+
+test("check names every token with its role, and where the admin API listens, and shows no token", (t) => {
+  const tokens =
+    "[{ name: ci, role: switch, token: s3cret-ci }, { name: prom, role: read, token: s3cret-prom }]";
+  const file = configFile(t, `${CONFIG}admin: { socket: a.sock, socket_mode: "600", tokens: ${tokens} }\n`);
+  const { exitCode, out, err } = runIt(["check", "--config", file], { ADMIN_TOKEN: "s3cret" });
+  assert.equal(exitCode, 0, err);
+  const where = `unix:${join(file, "..", "a.sock")} (mode 0600)`;
+  assert.doesNotMatch(out, /s3cret/);
+  assert.ok(
+    out.includes(`  admin    ${where}, tokens: token (admin), token:ci (switch), token:prom (read)\n`),
+    out,
+  );
 });
 
 test("check sends problems to stderr and ends with 2", (t) => {

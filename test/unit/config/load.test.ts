@@ -271,7 +271,9 @@ switch:
   commit_timeout: 35ms
   hold: { max_requests: 38, max_bytes: 64KiB }
   drain: { deadline: 37ms, websocket_window: 36ms }
-admin: { host: b, port: 41, token: abc, read_allow: [10.0.0.0/8], on_traffic_port: false }
+admin:
+  { host: b, port: 41, socket: /run/a.sock, socket_mode: "600", token: abc,
+    tokens: [{ name: ci, role: switch, token: def }], read_allow: [10.0.0.0/8], on_traffic_port: false }
 log: { level: error }
 state_dir: /tmp/state
 `,
@@ -347,7 +349,16 @@ state_dir: /tmp/state
       hold: { maxRequests: 38, maxBytes: 65_536 },
       drain: { deadlineMs: 37, websocketWindowMs: 36 },
     },
-    admin: { host: "b", port: 41, token: "abc", readAllow: ["10.0.0.0/8"], onTrafficPort: false },
+    admin: {
+      host: "b",
+      port: 41,
+      socket: { path: "/run/a.sock", mode: 0o600 },
+      token: "abc",
+      tokens: [{ name: "ci", role: "switch", token: "def" }],
+      readAllow: ["10.0.0.0/8"],
+      onTrafficPort: false,
+      tls: null, // not together with a socket; its own tests are in tls-files.test.ts
+    },
     log: { level: "error" },
     stateDir: "/tmp/state",
   });

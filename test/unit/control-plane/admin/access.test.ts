@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  type Actor,
-  accessRules,
-  checkAccess,
-  type Need,
-} from "../../../../src/control-plane/admin/access.ts";
+import { accessRules, checkAccess, type Need } from "../../../../src/control-plane/admin/access.ts";
+import type { Actor } from "../../../../src/control-plane/admin/caller.ts";
 import type { AdminCall } from "../../../../src/core/admin-call.ts";
 import { type ErrorCode, ProxyError, StartError } from "../../../../src/core/errors.ts";
 
@@ -13,6 +9,8 @@ const TOKEN = "s3cret-tökén";
 /** A field as Node gives it: the bytes of UTF-8 read as Latin-1. */
 const bearer = (token: string) => `Bearer ${Buffer.from(token).toString("latin1")}`;
 const READ_ALLOW = ["10.1.0.0/16", "192.0.2.7", "2001:db8::/32", "fe80::/10"];
+/** The admin config as it is without any of its keys. */
+const BARE = { token: null, tokens: [], readAllow: [], tls: null };
 const JSON_TYPE = { "content-type": "application/json" };
 
 interface Case {
@@ -271,7 +269,7 @@ const CASES: readonly Case[] = [
 
 for (const { what, needs, from = "127.0.0.1", headers = {}, token = null, gets } of CASES) {
   test(`${needs}, ${token === null ? "no token set" : "token set"}, from ${from}: ${what} gets ${gets}`, () => {
-    const rules = accessRules({ token, readAllow: READ_ALLOW });
+    const rules = accessRules({ ...BARE, token, readAllow: READ_ALLOW });
     const call: AdminCall = {
       method: "POST",
       target: "/switch",
@@ -291,7 +289,7 @@ for (const { what, needs, from = "127.0.0.1", headers = {}, token = null, gets }
 }
 
 test("a 403 says what to set", () => {
-  const rules = accessRules({ token: null, readAllow: [] });
+  const rules = accessRules(BARE);
   const call: AdminCall = {
     method: "GET",
     target: "/status",
@@ -315,6 +313,6 @@ for (const entry of [
   "10.0.0",
 ]) {
   test(`"${entry}" in admin.read_allow is refused at the start`, () => {
-    assert.throws(() => accessRules({ token: null, readAllow: [entry] }), StartError);
+    assert.throws(() => accessRules({ ...BARE, readAllow: [entry] }), StartError);
   });
 }

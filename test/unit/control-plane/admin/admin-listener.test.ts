@@ -11,10 +11,12 @@ import { StartError } from "../../../../src/core/errors.ts";
 
 const OK: AdminAnswer = { status: 200, headers: { "Content-Type": "text/plain" }, body: "ok\n" };
 
+const ON_LOOPBACK = { host: "127.0.0.1", port: 0, socket: null, tls: null };
+
 async function start(t: TestContext, handle: (call: AdminCall) => Promise<AdminAnswer> = async () => OK) {
   const logged: object[] = [];
   const log = { error: (fields: object) => void logged.push(fields) };
-  const listener = await startAdminListener({ host: "127.0.0.1", port: 0, handle, log });
+  const listener = await startAdminListener({ ...ON_LOOPBACK, handle, log });
   t.after(() => listener.close());
   return { listener, logged };
 }
@@ -72,7 +74,7 @@ test("a handler that fails against its word is a 500, logged", async (t) => {
 test("a port in use is a StartError with the address and what to do", async (t) => {
   const { listener } = await start(t);
   const again = startAdminListener({
-    host: "127.0.0.1",
+    ...ON_LOOPBACK,
     port: listener.port,
     handle: async () => OK,
     log: { error: () => {} },
@@ -87,7 +89,7 @@ test("a port in use is a StartError with the address and what to do", async (t) 
 
 test("an address that this machine does not have is a StartError that names admin.host", async () => {
   const log = { error: () => {} };
-  const options = { host: "192.0.2.1", port: 0, handle: async () => OK, log };
+  const options = { ...ON_LOOPBACK, host: "192.0.2.1", handle: async () => OK, log };
   await assert.rejects(startAdminListener(options), /192\.0\.2\.1.*admin\.host/);
 });
 

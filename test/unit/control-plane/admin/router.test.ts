@@ -86,7 +86,16 @@ function startRouter(changes: Partial<AdminDeps> = {}) {
       summary: () => Promise.reject(new ProxyError("INTERNAL_ERROR", "not part of this test")),
     },
     config: {
-      admin: { host: "127.0.0.1", port: 8081, token: null, readAllow: [], onTrafficPort: true },
+      admin: {
+        host: "127.0.0.1",
+        port: 8081,
+        socket: null,
+        token: null,
+        tokens: [],
+        readAllow: [],
+        onTrafficPort: true,
+        tls: null,
+      },
       backends: [
         { version: "v1", origin: "http://10.0.0.1:9000" },
         { version: "v2", origin: "http://10.0.0.2:9000" },
