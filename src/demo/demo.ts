@@ -10,7 +10,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DaemonProcess } from "./daemon-process.ts";
+import { DaemonProcess } from "../own-daemon/daemon-process.ts";
 import { listenOnOrElsewhere, startDemoBackend } from "./demo-backend.ts";
 import { runSmoke } from "./smoke.ts";
 import { curlLine, STEPS, type Urls } from "./steps.ts";
@@ -86,7 +86,6 @@ async function main(): Promise<void> {
   const daemon = new DaemonProcess({
     dir,
     config: configOf(urls, stateDir),
-    adminUrl: urls.admin,
     onDeath: fail,
   });
   const end = async (): Promise<void> => {

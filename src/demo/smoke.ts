@@ -1,7 +1,7 @@
 /** The smoke run: does what the demo prints, restarts the daemon in between, and says which step failed. */
 import { setTimeout as delay } from "node:timers/promises";
 import { StartError } from "../core/errors.ts";
-import { call } from "./call.ts";
+import { call } from "../own-daemon/call.ts";
 import { curlLine, STEPS, type Step, type Urls } from "./steps.ts";
 
 const COOL_DOWN_LIMIT_MS = 20_000;

@@ -1,10 +1,10 @@
 /**
- * The real daemon as the demo runs it: a child process with a config file and a state folder in a temp
- * folder. Can be ended, started again, and is never left behind.
+ * The real daemon as the demo and the drill run it: a child process with a config file and a state folder in a
+ * temp folder. Can be ended, started again, and is never left behind.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -16,27 +16,38 @@ const ENTRY = fileURLToPath(
 );
 const READY_LIMIT_MS = 15_000;
 const POLL_MS = 20;
-/** Longer than the grace that the demo's config gives. */
+/** Longer than the grace that the configs of the demo and the drill give. */
 const STOP_LIMIT_MS = 8_000;
 const LAST_LINES = 20;
 
-/** What of the caller's environment would change the demo. */
+/** What of the caller's environment would change what the config says. */
 const NOT_INHERITED =
   /^(SERVER_HOST|SERVER_PORT|BACKEND_.*|ACTIVE_VERSION|WORKERS|STATE_DIR|ADMIN_.*|LOG_LEVEL|CONFIG_FILE)$/;
+
+export interface DaemonUrls {
+  readonly proxy: string;
+  readonly admin: string;
+}
 
 export class DaemonProcess {
   readonly logFile: string;
   readonly #configFile: string;
-  readonly #adminUrl: string;
+  readonly #entry: string;
   readonly #onDeath: (why: string) => void;
+  #urls: DaemonUrls | undefined;
+  #logSeenBytes = 0;
   #child: ChildProcess | undefined;
   #isEnding = false;
 
-  /** @param onDeath called when it ends and nobody asked it to. */
-  constructor(options: { dir: string; config: object; adminUrl: string; onDeath: (why: string) => void }) {
+  /**
+   * @param options.config as in a config file; with `log.level` of `info` or finer, as its log says where it listens.
+   * @param options.onDeath called when it ends and nobody asked it to.
+   * @param options.entry another program in its place: a test of who watches the daemon breaks it on purpose.
+   */
+  constructor(options: { dir: string; config: object; onDeath: (why: string) => void; entry?: string }) {
     this.#configFile = join(options.dir, "config.yaml");
     this.logFile = join(options.dir, "daemon.log");
-    this.#adminUrl = options.adminUrl;
+    this.#entry = options.entry ?? ENTRY;
     this.#onDeath = options.onDeath;
     writeFileSync(this.#configFile, `${JSON.stringify(options.config, null, 2)}\n`); // YAML is a superset of JSON
     process.once("exit", () => this.#kill());
@@ -46,9 +57,17 @@ export class DaemonProcess {
     return this.#child?.pid;
   }
 
+  /** Where it listens. @throws StartError before it was started. */
+  get urls(): DaemonUrls {
+    if (!this.#urls) throw new StartError("the daemon was not started", 1);
+    return this.#urls;
+  }
+
   /** @throws StartError when it ends, or is not ready in time. */
   async start(): Promise<void> {
     this.#isEnding = false;
+    this.#urls = undefined;
+    this.#logSeenBytes = existsSync(this.logFile) ? statSync(this.logFile).size : 0;
     const child = this.#spawn();
     this.#child = child;
     const endMs = performance.now() + READY_LIMIT_MS;
@@ -87,7 +106,7 @@ export class DaemonProcess {
     const log = openSync(this.logFile, "a");
     try {
       const env = Object.entries(process.env).filter(([name]) => !NOT_INHERITED.test(name));
-      return spawn(process.execPath, [ENTRY, "--config", this.#configFile], {
+      return spawn(process.execPath, [this.#entry, "--config", this.#configFile], {
         env: Object.fromEntries(env),
         stdio: ["ignore", log, log],
         detached: true,
@@ -108,12 +127,22 @@ export class DaemonProcess {
   }
 
   async #isReady(): Promise<boolean> {
+    this.#urls ??= urlsIn(readFileSync(this.logFile).subarray(this.#logSeenBytes).toString("utf8"));
+    if (!this.#urls) return false;
     try {
-      return (await call({ method: "GET", url: `${this.#adminUrl}/readyz` })).status === 200;
+      return (await call({ method: "GET", url: `${this.#urls.admin}/readyz` })).status === 200;
     } catch {
       return false; // does not listen yet
     }
   }
+}
+
+/** The line of its log that says where it listens, also on a port that the system chose. */
+function urlsIn(log: string): DaemonUrls | undefined {
+  const line = log.split("\n").find((each) => each.includes('"msg":"starting"') && each.endsWith("}"));
+  if (line === undefined) return undefined;
+  const { listen, admin } = JSON.parse(line) as { listen: string; admin: string };
+  return { proxy: listen, admin };
 }
 
 function hasEnded(child: ChildProcess): boolean {

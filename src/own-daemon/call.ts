@@ -1,4 +1,4 @@
-/** One HTTP request of the demo, over a connection of its own. */
+/** One HTTP request of the demo or the drill, over a connection of its own. */
 import { once } from "node:events";
 import { type IncomingMessage, request } from "node:http";
 
