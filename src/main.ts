@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Entry: looks at the runtime, then becomes the primary or a worker, or runs a command that only prints.
+ * Entry: looks at the runtime, then becomes the primary or a worker, or runs a command that ends.
  *
  * Everything else is imported after the look: an old Node cannot even load it.
  */
@@ -29,13 +29,18 @@ async function main(): Promise<void> {
   }
   const { run } = await import("./cli/run.ts");
   const argv = process.argv.slice(2);
-  const exitCode = run(argv, process.env, {
-    out: (text) => process.stdout.write(text),
-    err: (text) => process.stderr.write(text),
-  });
-  if (exitCode !== null) {
-    process.exitCode = exitCode;
+  const output = {
+    out: (text: string) => process.stdout.write(text),
+    err: (text: string) => process.stderr.write(text),
+  };
+  const left = run(argv, process.env, output);
+  if (typeof left === "number") {
+    process.exitCode = left;
     return;
+  }
+  if (left.command === "drill") {
+    const { runDrill } = await import("./drill/drill.ts");
+    process.exit(await runDrill(left.drill, output));
   }
   const { runPrimary } = await import("./primary.ts");
   await runPrimary(argv, process.env);

@@ -47,6 +47,11 @@ const BROKEN: readonly { what: string; tree: Record<string, string>; finds: stri
     finds: "cli/a.ts may not import control-plane/b.ts",
   },
   {
+    what: "a drill that looks into the daemon it judges",
+    tree: { "drill/a.ts": 'import type { B } from "../control-plane/b.ts";\n' },
+    finds: "drill/a.ts may not import control-plane/b.ts",
+  },
+  {
     what: "a primary that takes more than the arguments from cli",
     tree: {
       "primary.ts": 'import { a } from "./cli/arguments.ts";\nimport { b } from "./cli/run.ts";\n',

@@ -12,6 +12,7 @@ import { StartError } from "../core/errors.ts";
 export const COMMANDS = [
   { name: "serve", about: "run the daemon (the default)" },
   { name: "check", about: "check the config, say what would run, and exit" },
+  { name: "drill", about: "switch a daemon of its own under load, say what was lost, and exit" },
   { name: "help", about: "print this text" },
   { name: "version", about: "print the version" },
 ] as const;
@@ -42,16 +43,18 @@ export function parseArguments(argv: readonly string[]): Arguments {
   if (isGiven("version")) return { command: "version", flags: {} };
 
   const positionals: string[] = [];
-  const values = new Map<string, string>();
+  const values = new Map<string, string | true>();
   const backends: string[] = [];
   for (const token of tokens) {
     if (token.kind === "positional") positionals.push(token.value);
     if (token.kind !== "option") continue;
-    const value = flagValue(token);
-    if (token.name === "backend") backends.push(value);
-    else values.set(token.name, value); // given twice: the last one counts
+    const flag = flagOf(token);
+    if (flag.value === null) values.set(token.name, true);
+    else if (token.name === "backend") backends.push(flagValue(token, flag.value));
+    else values.set(token.name, flagValue(token, flag.value)); // given twice: the last one counts
   }
   const command = commandOf(positionals);
+  for (const token of tokens) if (token.kind === "option") checkTaken(command, token.name);
   const flags: Flags = Object.fromEntries(values);
   return { command, flags: backends.length > 0 ? { ...flags, backend: backends } : flags };
 }
@@ -75,8 +78,10 @@ interface OptionToken {
   readonly inlineValue: boolean | undefined;
 }
 
+type Flag = (typeof FLAGS)[number];
+
 /** Names a flag that is not known, never its value: somebody may have tried to hand in a token. */
-function flagValue({ name, rawName, value, inlineValue }: OptionToken): string {
+function flagOf({ name, rawName }: OptionToken): Flag {
   const flag = FLAGS.find((known) => known.name === name);
   if (flag === undefined) {
     const near = nearest(
@@ -85,10 +90,24 @@ function flagValue({ name, rawName, value, inlineValue }: OptionToken): string {
     );
     throw new UsageError(`unknown flag ${rawName}${near === undefined ? "" : `; did you mean --${near}?`}`);
   }
+  return flag;
+}
+
+/** @param placeholder of the value, in the help text. */
+function flagValue({ name, rawName, value, inlineValue }: OptionToken, placeholder: string): string {
   // `--port --host x` is a forgotten port, not a port called --host; `--port=--x` is meant so.
   const isMissing = value === undefined || value === "" || (inlineValue !== true && value.startsWith("--"));
-  if (isMissing) throw new UsageError(`${rawName} needs a value: --${name} ${flag.value}`);
+  if (isMissing) throw new UsageError(`${rawName} needs a value: --${name} ${placeholder}`);
   return value;
+}
+
+/** The drill runs a daemon of its own: a flag of the daemon would be ignored, and the other way round. */
+function checkTaken(command: Command, name: string): void {
+  const owner = (name: string): string | undefined =>
+    FLAGS.flatMap((flag) => (flag.name === name && "command" in flag ? flag.command : [])).at(0);
+  const isOwner = FLAGS.some((flag) => "command" in flag && flag.command === command);
+  if (owner(name) === (isOwner ? command : undefined)) return;
+  throw new UsageError(`--${name} is no flag of ${command}`);
 }
 
 function commandOf(positionals: readonly string[]): Command {

@@ -8,8 +8,8 @@ import { COMMANDS } from "./arguments.ts";
 
 /** What the process ends with. */
 export const EXIT_CODES = [
-  { code: 0, about: "ended as asked; check: the config is good" },
-  { code: 1, about: "cannot start, or failed" },
+  { code: 0, about: "ended as asked; check: the config is good; drill: nothing was lost" },
+  { code: 1, about: "cannot start, or failed; drill: something was lost" },
   { code: 2, about: "wrong command line or config" },
 ] as const;
 

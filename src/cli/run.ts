@@ -1,5 +1,5 @@
 /**
- * Run: the commands that print something and end. `serve` is not one of them: `main.ts` does that.
+ * Run: the commands that print something and end. `serve` and `drill` are not: they are left to `main.ts`.
  *
  * Leaves the process alone: text goes to the given outputs, the exit code is handed back.
  */
@@ -9,6 +9,7 @@ import { packageVersion } from "../config/package-version.ts";
 import { StartError } from "../core/errors.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkReport } from "./check.ts";
+import { type DrillArguments, drillArguments } from "./drill-arguments.ts";
 import { helpText } from "./help.ts";
 
 export interface Output {
@@ -16,14 +17,21 @@ export interface Output {
   err(text: string): void;
 }
 
+/** A command that goes on: nothing was done yet. */
+export type LeftToMain =
+  | { readonly command: "serve" }
+  | { readonly command: "drill"; readonly drill: DrillArguments };
+
 /**
  * @param argv without the runtime and the script.
- * @returns the exit code; null when the command is `serve` and nothing was done.
+ * @returns the exit code, or what is left to do.
  */
-export function run(argv: readonly string[], env: Environment, output: Output): number | null {
+export function run(argv: readonly string[], env: Environment, output: Output): number | LeftToMain {
   try {
     const parsed = parseArguments(argv);
-    if (parsed.command === "serve") return null;
+    const { command, flags } = parsed;
+    if (command === "serve") return { command };
+    if (command === "drill") return { command, drill: drillArguments(flags) };
     output.out(textOf(parsed, env));
     return 0;
   } catch (error) {

@@ -53,6 +53,8 @@ interface FlagSpec extends OverrideSpec {
   /** The placeholder of its value in the help text; null when it takes none. */
   readonly value: string | null;
   readonly short?: string;
+  /** The one command that takes it, and that takes no others; all the others take the rest. */
+  readonly command?: string;
 }
 
 /** There is no flag for the token: every user of the machine can read the arguments of a process. */
@@ -115,13 +117,32 @@ export const FLAGS = [
     kind: "text",
     about: "trace, debug, info, warn, error, fatal or silent",
   },
+  {
+    name: "switches",
+    value: "N",
+    sets: null,
+    kind: "number",
+    command: "drill",
+    about: "drill: how many switches and rollbacks; default 20",
+  },
+  {
+    name: "json",
+    value: null,
+    sets: null,
+    kind: "text",
+    command: "drill",
+    about: "drill: print the result as one JSON object",
+  },
   { name: "help", value: null, short: "h", sets: null, kind: "text", about: "print this text" },
   { name: "version", value: null, short: "v", sets: null, kind: "text", about: "print the version" },
 ] as const satisfies readonly FlagSpec[];
 
 type ValueFlagName = Exclude<Extract<(typeof FLAGS)[number], { value: string }>["name"], "backend">;
 /** The flags that were given, by name, as text. */
-export type Flags = { readonly [Name in ValueFlagName]?: string } & { readonly backend?: readonly string[] };
+export type Flags = { readonly [Name in ValueFlagName]?: string } & {
+  readonly backend?: readonly string[];
+  readonly json?: true;
+};
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** One config key set from outside the file. */

@@ -63,13 +63,17 @@ for (const [argv, expected] of [
   [["-x"], "unknown flag -x"],
   [["--__proto__", "1"], "unknown flag --__proto__"],
   [["chekc"], 'unknown command "chekc"; did you mean check?'],
-  [["zzzzzz"], 'unknown command "zzzzzz"; known are serve, check, help, version'],
+  [["zzzzzz"], 'unknown command "zzzzzz"; known are serve, check, drill, help, version'],
   [["constructor"], 'unknown command "constructor"; known are'],
   [["check", "config.yaml"], 'unexpected argument "config.yaml"'],
   [["--port"], "--port needs a value: --port PORT"],
   [["--port="], "--port needs a value"],
   [["--config", ""], "--config needs a value"],
   [["--port", "--host", "x"], "--port needs a value"],
+  [["--json"], "--json is no flag of serve"],
+  [["check", "--switches", "3"], "--switches is no flag of check"],
+  [["drill", "--port", "80"], "--port is no flag of drill"],
+  [["drill", "--switches"], "--switches needs a value: --switches N"],
 ] as const) {
   test(`${argv.join(" ")} is refused in two lines`, () => {
     assert.throws(

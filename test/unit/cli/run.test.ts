@@ -95,7 +95,25 @@ test("a wrong command line ends with 2", () => {
 });
 
 test("serve is left to the caller", () => {
-  assert.deepEqual(runIt(["serve", "--config", "not-there.yaml"]), { exitCode: null, out: "", err: "" });
+  assert.deepEqual(runIt(["serve", "--config", "not-there.yaml"]), {
+    exitCode: { command: "serve" },
+    out: "",
+    err: "",
+  });
+});
+
+test("a drill is left to the caller, with its flags checked", () => {
+  const drillOf = (...argv: string[]) => runIt(["drill", ...argv]).exitCode;
+  assert.deepEqual(drillOf(), { command: "drill", drill: { switches: 20, isJson: false } });
+  assert.deepEqual(drillOf("--json", "--switches", "3"), {
+    command: "drill",
+    drill: { switches: 3, isJson: true },
+  });
+  for (const wrong of ["0", "1001", "x", "1.5", "-1", "1e2"]) {
+    const { exitCode, err } = runIt(["drill", `--switches=${wrong}`]);
+    assert.equal(exitCode, 2, wrong);
+    assert.match(err, /^--switches must be a number from 1 to 1000, found "/);
+  }
 });
 
 test("version prints the version of the package", () => {

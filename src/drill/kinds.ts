@@ -1,0 +1,45 @@
+/** Kinds: what the load consists of, and what the columns of the table say of each. Pure. */
+
+/** In the order of the table. */
+export const KINDS = ["kept-alive", "short", "upload", "events", "websocket"] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** Streams have no end of their own, so a drain must end them: these may be cut by it, the others never. */
+export const ENDED_BY_DRAIN: readonly Kind[] = ["events", "websocket"];
+
+export const COLUMNS = [
+  { name: "done", about: ["answers, events and echoed messages: whole, right and in order"] },
+  {
+    name: "lost",
+    about: [
+      "whatever else came, or did not come, and is not in the next two columns: an error status, a reset,",
+      "a refused connection, nothing for 10 s, wrong bytes, half an event, a gap, an end without a drain",
+    ],
+  },
+  {
+    name: "kill",
+    about: [
+      "cut by the killed worker: broken within 500 ms of the kill, and one of the connections that the",
+      "worker held at that moment; nobody can save these",
+    ],
+  },
+  {
+    name: "drain",
+    about: [
+      "streams and WebSockets of the version that was left which the drain cut off: without an end of the",
+      "message, or without a close frame (1006)",
+    ],
+  },
+  {
+    name: "ended",
+    about: [
+      "streams and WebSockets that the drain ended in order, and that were opened again; what was sent and",
+      "not echoed before the close frame (1012) counts as nothing",
+    ],
+  },
+  {
+    name: "stale",
+    about: ["began after the answer to a switch, and was served by the version that was left"],
+  },
+  { name: "around a switch", about: ["p50 and p99 in ms in the second from its call, and until its answer"] },
+] as const;

@@ -1,0 +1,121 @@
+/**
+ * Ledger: what was done and what was lost of each kind of load, and the judgement which is which. Pure.
+ *
+ * The only place that decides what counts as lost; `COLUMNS` in kinds.ts says the same to people.
+ */
+import type { Version } from "../core/version.ts";
+import { ENDED_BY_DRAIN, KINDS, type Kind } from "./kinds.ts";
+import { Latencies } from "./latencies.ts";
+import type { Timeline } from "./timeline.ts";
+
+/** Whether a stream that the drain cut off, without an end or a close frame, is lost or only told. */
+const IS_LOST_TO_DRAIN = false;
+
+export interface Kill {
+  readonly pid: number;
+  readonly atMs: number;
+  /** Our ends of the connections that it held; null where the system does not say: then the time alone decides. */
+  readonly ports: ReadonlySet<number> | null;
+}
+
+/** Something was expected, and its connection broke or was never made. */
+export interface Cut {
+  readonly why: string;
+  /** Of our end; null when there was no connection. */
+  readonly localPort: number | null;
+  /** What it ran on; null when no answer had begun. */
+  readonly version: Version | null;
+}
+
+export interface Loss {
+  readonly atMs: number;
+  readonly kind: Kind;
+  readonly why: string;
+}
+
+class Tally {
+  done = 0;
+  lost = 0;
+  cutByKill = 0;
+  cutByDrain = 0;
+  endedByDrain = 0;
+  stale = 0;
+  readonly overall = new Latencies();
+  readonly around = new Latencies();
+}
+
+const KILL_SEEN_WITHIN_MS = 500;
+const LOSSES_KEPT = 20;
+const WHY_MAX_LENGTH = 200;
+
+export class Ledger {
+  readonly kinds = Object.fromEntries(KINDS.map((kind) => [kind, new Tally()])) as Record<Kind, Tally>;
+  /** The first of what was lost or stale. */
+  readonly losses: Loss[] = [];
+  readonly #timeline: Timeline;
+  readonly #nowMs: () => number;
+  #kill: Kill | null = null;
+
+  constructor(timeline: Timeline, nowMs: () => number) {
+    this.#timeline = timeline;
+    this.#nowMs = nowMs;
+  }
+
+  /** To be called before the worker notices. */
+  killed(kill: Kill): void {
+    this.#kill = kill;
+  }
+
+  total(count: "done" | "lost" | "stale"): number {
+    return KINDS.reduce((total, kind) => total + this.kinds[kind][count], 0);
+  }
+
+  /** An answer, an event, an echo. It began at `startMs`. */
+  done(kind: Kind, startMs: number): void {
+    const endMs = this.#nowMs();
+    const tally = this.kinds[kind];
+    tally.done++;
+    tally.overall.add(endMs - startMs);
+    if (this.#timeline.isAroundSwitch(startMs, endMs)) tally.around.add(endMs - startMs);
+  }
+
+  /** A request, stream or WebSocket that began at `startMs` is answered by `version`. */
+  routed(kind: Kind, version: Version, startMs: number): void {
+    if (this.#timeline.mayAnswer(version, startMs, this.#nowMs())) return;
+    this.kinds[kind].stale++;
+    this.#note(kind, `stale: it began when ${version} was no longer active, and ${version} answered`);
+  }
+
+  lost(kind: Kind, why: string): void {
+    this.kinds[kind].lost++;
+    this.#note(kind, why);
+  }
+
+  cut(kind: Kind, cut: Cut): void {
+    if (this.#isByKill(cut)) this.kinds[kind].cutByKill++;
+    else if (this.#isByDrain(kind, cut) && !IS_LOST_TO_DRAIN) this.kinds[kind].cutByDrain++;
+    else this.lost(kind, cut.why);
+  }
+
+  /** A stream was ended as its protocol has it; only a drain may do that. */
+  ended(kind: Kind, cut: Cut): void {
+    if (this.#isByDrain(kind, cut)) this.kinds[kind].endedByDrain++;
+    else this.lost(kind, `${cut.why}, although ${cut.version} is not drained`);
+  }
+
+  #isByKill({ localPort }: Cut): boolean {
+    const kill = this.#kill;
+    if (!kill || localPort === null || this.#nowMs() - kill.atMs > KILL_SEEN_WITHIN_MS) return false;
+    return kill.ports?.has(localPort) ?? true;
+  }
+
+  #isByDrain(kind: Kind, { version }: Cut): boolean {
+    if (version === null || !ENDED_BY_DRAIN.includes(kind)) return false;
+    return this.#timeline.mayBeDrained(version, this.#nowMs());
+  }
+
+  #note(kind: Kind, why: string): void {
+    if (this.losses.length >= LOSSES_KEPT) return;
+    this.losses.push({ atMs: this.#nowMs(), kind, why: why.slice(0, WHY_MAX_LENGTH) });
+  }
+}
