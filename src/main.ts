@@ -33,7 +33,7 @@ async function main(): Promise<void> {
     out: (text: string) => process.stdout.write(text),
     err: (text: string) => process.stderr.write(text),
   };
-  const left = run(argv, process.env, output);
+  const left = await run(argv, process.env, output);
   if (typeof left === "number") {
     process.exitCode = left;
     return;

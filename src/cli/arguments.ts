@@ -13,6 +13,8 @@ export const COMMANDS = [
   { name: "serve", about: "run the daemon (the default)" },
   { name: "check", about: "check the config, say what would run, and exit" },
   { name: "drill", about: "switch a daemon of its own under load, say what was lost, and exit" },
+  { name: "history", about: "list the last switches" },
+  { name: "history verify", about: "check that no line of the history was changed, and exit" },
   { name: "help", about: "print this text" },
   { name: "version", about: "print the version" },
 ] as const;
@@ -101,27 +103,31 @@ function flagValue({ name, rawName, value, inlineValue }: OptionToken, placehold
   return value;
 }
 
-/** The drill runs a daemon of its own: a flag of the daemon would be ignored, and the other way round. */
+/** The drill runs a daemon of its own: a flag of the daemon would be ignored there. */
 function checkTaken(command: Command, name: string): void {
-  const owner = (name: string): string | undefined =>
-    FLAGS.flatMap((flag) => (flag.name === name && "command" in flag ? flag.command : [])).at(0);
-  const isOwner = FLAGS.some((flag) => "command" in flag && flag.command === command);
-  if (owner(name) === (isOwner ? command : undefined)) return;
+  const owner = FLAGS.flatMap((flag) => (flag.name === name && "command" in flag ? flag.command : [])).at(0);
+  if (owner === undefined ? command !== "drill" : owner === command) return;
   throw new UsageError(`--${name} is no flag of ${command}`);
 }
 
+/** The longest command that the words begin with: some have two. */
 function commandOf(positionals: readonly string[]): Command {
-  const [name = "serve", extra] = positionals;
-  const command = COMMANDS.find((known) => known.name === name)?.name;
-  if (command === undefined) {
-    const near = nearest(
-      name,
-      COMMANDS.map((known) => known.name),
-    );
-    const known = COMMANDS.map((candidate) => candidate.name).join(", ");
-    const hint = near === undefined ? `known are ${known}` : `did you mean ${near}?`;
-    throw new UsageError(`unknown command ${JSON.stringify(name.slice(0, 60))}; ${hint}`);
-  }
-  if (extra !== undefined) throw new UsageError(`unexpected argument ${JSON.stringify(extra.slice(0, 60))}`);
-  return command;
+  const words = positionals.length === 0 ? ["serve"] : positionals;
+  const fitting = COMMANDS.filter(({ name }) =>
+    name.split(" ").every((word, index) => word === words[index]),
+  );
+  const [command] = fitting.toSorted((a, b) => b.name.length - a.name.length);
+  if (command === undefined) throw unknownCommand(words[0] ?? "");
+  const extra = words[command.name.split(" ").length];
+  if (extra === undefined) return command.name;
+  const hasMore = COMMANDS.some(({ name }) => name.startsWith(`${command.name} `));
+  if (hasMore) throw unknownCommand(`${command.name} ${extra}`);
+  throw new UsageError(`unexpected argument ${JSON.stringify(extra.slice(0, 60))}`);
+}
+
+function unknownCommand(given: string): UsageError {
+  const names = COMMANDS.map(({ name }) => name);
+  const near = nearest(given, names);
+  const hint = near === undefined ? `known are ${names.join(", ")}` : `did you mean ${near}?`;
+  return new UsageError(`unknown command ${JSON.stringify(given.slice(0, 60))}; ${hint}`);
 }

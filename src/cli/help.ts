@@ -8,8 +8,8 @@ import { COMMANDS } from "./arguments.ts";
 
 /** What the process ends with. */
 export const EXIT_CODES = [
-  { code: 0, about: "ended as asked; check: the config is good; drill: nothing was lost" },
-  { code: 1, about: "cannot start, or failed; drill: something was lost" },
+  { code: 0, about: "ended as asked; check: config good; drill: nothing lost; history verify: unchanged" },
+  { code: 1, about: "cannot start, or failed; drill: something lost; history verify: a line changed" },
   { code: 2, about: "wrong command line or config" },
 ] as const;
 

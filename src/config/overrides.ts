@@ -53,7 +53,7 @@ interface FlagSpec extends OverrideSpec {
   /** The placeholder of its value in the help text; null when it takes none. */
   readonly value: string | null;
   readonly short?: string;
-  /** The one command that takes it, and that takes no others; all the others take the rest. */
+  /** The one command that takes it; the drill takes no others. */
   readonly command?: string;
 }
 
@@ -132,6 +132,14 @@ export const FLAGS = [
     kind: "text",
     command: "drill",
     about: "drill: print the result as one JSON object",
+  },
+  {
+    name: "limit",
+    value: "N",
+    sets: null,
+    kind: "number",
+    command: "history",
+    about: "history: how many switches to list, 1 to 1000; default 50",
   },
   { name: "help", value: null, short: "h", sets: null, kind: "text", about: "print this text" },
   { name: "version", value: null, short: "v", sets: null, kind: "text", about: "print the version" },

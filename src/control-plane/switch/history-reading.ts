@@ -1,7 +1,7 @@
 /**
  * Reading `.history.jsonl`: every line is checked, the last 1,000 are kept, the rest of memory stays small.
  *
- * Runs in the primary, once at start. Changes nothing on disk; history-file.ts repairs.
+ * Runs in the primary, once at start, and in the `history` commands. Changes nothing on disk; history-file.ts repairs.
  */
 import { constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
@@ -61,10 +61,8 @@ function inTheWay(found: HistoryReading, reason: string): HistoryReading {
 }
 
 async function readLines(handle: FileHandle, found: HistoryReading): Promise<void> {
-  let number = 0;
-  for await (const line of linesOf(handle)) {
-    number += 1;
-    const entry = line.text === null ? null : parseEntry(line.text);
+  for await (const line of entriesOf(handle)) {
+    const { entry, number } = line;
     const previous = found.entries.at(-1) ?? null;
     const problem = entry === null ? "it is not an entry" : brokenLink(entry, previous);
     if (!line.isEnded && problem !== null) {
@@ -77,6 +75,26 @@ async function readLines(handle: FileHandle, found: HistoryReading): Promise<voi
     found.highestEpoch = Math.max(found.highestEpoch, entry.epoch);
     found.entries.push(entry);
     if (found.entries.length > ENTRIES_IN_MEMORY) found.entries.shift();
+  }
+}
+
+export interface EntryLine {
+  /** From 1. */
+  readonly number: number;
+  /** Where it begins in the file, in bytes. */
+  readonly start: number;
+  /** Whether it has its newline. */
+  readonly isEnded: boolean;
+  /** null: the line is none. */
+  readonly entry: HistoryEntry | null;
+}
+
+/** Every line of the file, one in memory at a time. Says nothing of its place in the chain. */
+export async function* entriesOf(handle: FileHandle): AsyncGenerator<EntryLine> {
+  let number = 0;
+  for await (const { text, start, isEnded } of linesOf(handle)) {
+    number += 1;
+    yield { number, start, isEnded, entry: text === null ? null : parseEntry(text) };
   }
 }
 

@@ -24,10 +24,10 @@ export type VersionFileContent =
   /** `reason` is a sentence without its full stop. */
   | { readonly kind: "damaged"; readonly reason: string };
 
-/** @param versions the configured ones; another name is damage. */
+/** @param versions the configured ones, another name is damage; null when they are not known. */
 export async function readVersionFile(
   folder: string,
-  versions: ReadonlySet<Version>,
+  versions: ReadonlySet<Version> | null,
   fs: StateFs = nodeFs,
 ): Promise<VersionFileContent> {
   try {
@@ -88,7 +88,11 @@ export async function sweepLeftovers(folder: string, fs: StateFs = nodeFs): Prom
   for (const name of [BESIDE, MENDING]) await fs.rm(join(folder, name), { force: true });
 }
 
-async function read(path: string, versions: ReadonlySet<Version>, fs: StateFs): Promise<VersionFileContent> {
+async function read(
+  path: string,
+  versions: ReadonlySet<Version> | null,
+  fs: StateFs,
+): Promise<VersionFileContent> {
   const kind = await kindOf(fs, path);
   if (kind === "missing") return { kind };
   if (kind !== "file") return damaged(`is a ${kind}, not a file`);
@@ -102,12 +106,12 @@ async function read(path: string, versions: ReadonlySet<Version>, fs: StateFs): 
   }
 }
 
-function judge(bytes: Buffer, versions: ReadonlySet<Version>): VersionFileContent {
+function judge(bytes: Buffer, versions: ReadonlySet<Version> | null): VersionFileContent {
   if (bytes.length > MAX_BYTES) return damaged("is larger than 1 KiB");
   const text = bytes.toString("utf8").trimEnd();
   if (text === "") return damaged("is empty");
   if (isVersionName(text)) {
-    return versions.has(text)
+    return (versions?.has(text) ?? true)
       ? { kind: "sound", version: text }
       : damaged(`names ${text}, which is not configured`);
   }

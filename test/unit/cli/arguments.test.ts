@@ -38,11 +38,21 @@ test("every flag is handed on as text, --backend as a list", () => {
   });
 });
 
+test("a flag of one command is handed on to it", () => {
+  assert.deepEqual(parseArguments(["history", "--limit", "3"]), {
+    command: "history",
+    flags: { limit: "3" },
+  });
+});
+
 test("of a flag given twice the last one counts", () => {
   assert.equal(parseArguments(["--port", "1", "--port", "2"]).flags.port, "2");
 });
 
 for (const [argv, command] of [
+  [["history"], "history"],
+  [["history", "verify"], "history verify"],
+  [["history", "--state-dir", "s", "verify"], "history verify"],
   [["help"], "help"],
   [["version"], "version"],
   [["--help"], "help"],
@@ -63,8 +73,17 @@ for (const [argv, expected] of [
   [["-x"], "unknown flag -x"],
   [["--__proto__", "1"], "unknown flag --__proto__"],
   [["chekc"], 'unknown command "chekc"; did you mean check?'],
-  [["zzzzzz"], 'unknown command "zzzzzz"; known are serve, check, drill, help, version'],
+  [
+    ["zzzzzz"],
+    'unknown command "zzzzzz"; known are serve, check, drill, history, history verify, help, version',
+  ],
   [["constructor"], 'unknown command "constructor"; known are'],
+  [["history", "verfy"], 'unknown command "history verfy"; did you mean history verify?'],
+  [["verify"], 'unknown command "verify"; known are'],
+  [["history", "verify", "x"], 'unexpected argument "x"'],
+  [["check", "verify"], 'unexpected argument "verify"'],
+  [["serve", "--limit", "3"], "--limit is no flag of serve"],
+  [["history", "verify", "--limit", "3"], "--limit is no flag of history verify"],
   [["check", "config.yaml"], 'unexpected argument "config.yaml"'],
   [["--port"], "--port needs a value: --port PORT"],
   [["--port="], "--port needs a value"],

@@ -25,19 +25,19 @@ function configFile(t: TestContext, text: string): string {
   return file;
 }
 
-function runIt(argv: readonly string[], env: Environment = {}) {
+async function runIt(argv: readonly string[], env: Environment = {}) {
   const out: string[] = [];
   const err: string[] = [];
-  const exitCode = run(argv, env, {
+  const exitCode = await run(argv, env, {
     out: (text) => void out.push(text),
     err: (text) => void err.push(text),
   });
   return { exitCode, out: out.join(""), err: err.join("") };
 }
 
-test("check says what would run and keeps the token to itself", (t) => {
+test("check says what would run and keeps the token to itself", async (t) => {
   const file = configFile(t, CONFIG);
-  const { exitCode, out, err } = runIt(["check", "--config", file], { ADMIN_TOKEN: "s3cret" });
+  const { exitCode, out, err } = await runIt(["check", "--config", file], { ADMIN_TOKEN: "s3cret" });
   assert.equal(exitCode, 0);
   assert.equal(err, "");
   assert.equal(
@@ -54,18 +54,18 @@ test("check says what would run and keeps the token to itself", (t) => {
   );
 });
 
-test("check keeps what a probe sends to itself", (t) => {
+test("check keeps what a probe sends to itself", async (t) => {
   const file = configFile(t, `${CONFIG}switch: { probe: { headers: { Authorization: Bearer s3cret } } }\n`);
-  const { exitCode, out, err } = runIt(["check", "--config", file]);
+  const { exitCode, out, err } = await runIt(["check", "--config", file]);
   assert.equal(exitCode, 0);
   assert.ok(!`${out}${err}`.includes("s3cret"));
 });
 
-test("check names every token with its role, and where the admin API listens, and shows no token", (t) => {
+test("check names every token with its role, and where the admin API listens, and shows no token", async (t) => {
   const tokens =
     "[{ name: ci, role: switch, token: s3cret-ci }, { name: prom, role: read, token: s3cret-prom }]";
   const file = configFile(t, `${CONFIG}admin: { socket: a.sock, socket_mode: "600", tokens: ${tokens} }\n`);
-  const { exitCode, out, err } = runIt(["check", "--config", file], { ADMIN_TOKEN: "s3cret" });
+  const { exitCode, out, err } = await runIt(["check", "--config", file], { ADMIN_TOKEN: "s3cret" });
   assert.equal(exitCode, 0, err);
   const where = `unix:${join(file, "..", "a.sock")} (mode 0600)`;
   assert.doesNotMatch(out, /s3cret/);
@@ -75,9 +75,9 @@ test("check names every token with its role, and where the admin API listens, an
   );
 });
 
-test("check sends problems to stderr and ends with 2", (t) => {
+test("check sends problems to stderr and ends with 2", async (t) => {
   const file = configFile(t, `${CONFIG}sever: 1\n`);
-  const { exitCode, out, err } = runIt(["check"], { CONFIG_FILE: file });
+  const { exitCode, out, err } = await runIt(["check"], { CONFIG_FILE: file });
   assert.equal(exitCode, 2);
   assert.equal(out, "");
   assert.equal(
@@ -86,43 +86,47 @@ test("check sends problems to stderr and ends with 2", (t) => {
   );
 });
 
-test("a wrong command line ends with 2", () => {
-  assert.deepEqual(runIt(["--prot"]), {
+test("a wrong command line ends with 2", async () => {
+  assert.deepEqual(await runIt(["--prot"]), {
     exitCode: 2,
     out: "",
     err: "unknown flag --prot; did you mean --port?\nsee traffic-switching --help\n",
   });
 });
 
-test("serve is left to the caller", () => {
-  assert.deepEqual(runIt(["serve", "--config", "not-there.yaml"]), {
+test("serve is left to the caller", async () => {
+  assert.deepEqual(await runIt(["serve", "--config", "not-there.yaml"]), {
     exitCode: { command: "serve" },
     out: "",
     err: "",
   });
 });
 
-test("a drill is left to the caller, with its flags checked", () => {
-  const drillOf = (...argv: string[]) => runIt(["drill", ...argv]).exitCode;
-  assert.deepEqual(drillOf(), { command: "drill", drill: { switches: 20, isJson: false } });
-  assert.deepEqual(drillOf("--json", "--switches", "3"), {
+test("a drill is left to the caller, with its flags checked", async () => {
+  const drillOf = async (...argv: string[]) => (await runIt(["drill", ...argv])).exitCode;
+  assert.deepEqual(await drillOf(), { command: "drill", drill: { switches: 20, isJson: false } });
+  assert.deepEqual(await drillOf("--json", "--switches", "3"), {
     command: "drill",
     drill: { switches: 3, isJson: true },
   });
   for (const wrong of ["0", "1001", "x", "1.5", "-1", "1e2"]) {
-    const { exitCode, err } = runIt(["drill", `--switches=${wrong}`]);
+    const { exitCode, err } = await runIt(["drill", `--switches=${wrong}`]);
     assert.equal(exitCode, 2, wrong);
     assert.match(err, /^--switches must be a number from 1 to 1000, found "/);
   }
 });
 
-test("version prints the version of the package", () => {
+test("version prints the version of the package", async () => {
   const { version } = JSON.parse(readFileSync("package.json", "utf8"));
-  assert.deepEqual(runIt(["--version"]), { exitCode: 0, out: `traffic-switching ${version}\n`, err: "" });
+  assert.deepEqual(await runIt(["--version"]), {
+    exitCode: 0,
+    out: `traffic-switching ${version}\n`,
+    err: "",
+  });
 });
 
-test("help lists every command, flag, environment variable and exit code within 100 columns", () => {
-  const { exitCode, out } = runIt(["help"]);
+test("help lists every command, flag, environment variable and exit code within 100 columns", async () => {
+  const { exitCode, out } = await runIt(["help"]);
   assert.equal(exitCode, 0);
   assert.equal(out, helpText());
   const lines = out.split("\n");

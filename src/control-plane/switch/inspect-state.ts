@@ -1,0 +1,115 @@
+/**
+ * Inspect: the state folder as somebody looks at it from outside: read only, without the lock.
+ *
+ * Runs in a process of its own, beside a daemon that may be writing: what looks half done is looked at again.
+ */
+import { constants } from "node:fs";
+import { lstat } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
+import { ProxyError } from "../../core/errors.ts";
+import type { Version } from "../../core/version.ts";
+import { ChainCheck, type ChainProblem } from "./chain-check.ts";
+import { brokenLink } from "./history-entry.ts";
+import { entriesOf, HISTORY_FILE, readHistory } from "./history-reading.ts";
+import { recover } from "./recovery.ts";
+import { errorText, kindOf, nodeFs, SAFE_OPEN } from "./state-fs.ts";
+import type { HistoryEntry } from "./state-store.ts";
+import { readVersionFile, type VersionFileContent } from "./version-file.ts";
+
+export { ENTRIES_IN_MEMORY as MAX_LISTED, HISTORY_FILE } from "./history-reading.ts";
+export type { HistoryEntry } from "./state-store.ts";
+export { VERSION_FILE } from "./version-file.ts";
+
+export interface StateReport {
+  /** Why the folder or the history cannot be read, a sentence without its full stop; null when it can. */
+  readonly unreadable: string | null;
+  readonly entryCount: number;
+  readonly highestEpoch: number;
+  readonly last: HistoryEntry | null;
+  /** The first ones. */
+  readonly problems: readonly ChainProblem[];
+  readonly problemCount: number;
+  /** The last line was cut by a crash: half of it, or its newline, is missing. */
+  readonly torn: { readonly line: number; readonly isWhole: boolean } | null;
+  readonly versionFile: VersionFileContent;
+  /** What the next start would serve; null is the config's active_version. */
+  readonly wouldServe: Version | null;
+}
+
+const LOOK_AGAIN_MS = 100;
+const LOOKS = 5;
+
+/** Never rejects. */
+export async function inspectState(folder: string): Promise<StateReport> {
+  let report = await look(folder);
+  for (let looks = 1; looks < LOOKS && isHalfDone(report); looks++) {
+    await delay(LOOK_AGAIN_MS);
+    const before = report;
+    report = await look(folder);
+    if (isDeepStrictEqual(before, report)) break;
+  }
+  return report;
+}
+
+/** The last entries that can be read, newest last, and what is damaged. */
+export async function listHistory(
+  folder: string,
+): Promise<{ readonly entries: readonly HistoryEntry[]; readonly damage: string | null }> {
+  await lstat(folder); // a folder that is not there is no empty history
+  return readHistory(join(folder, HISTORY_FILE), nodeFs);
+}
+
+/** What a switch that is being written looks like, too. */
+function isHalfDone({ torn, versionFile, last }: StateReport): boolean {
+  const isAgreed = versionFile.kind === "sound" && (last === null || versionFile.version === last.to);
+  return torn !== null || !isAgreed;
+}
+
+async function look(folder: string): Promise<StateReport> {
+  const check = new ChainCheck();
+  let torn: StateReport["torn"] = null;
+  let unreadable: string | null = null;
+  try {
+    await lstat(folder);
+    torn = await checkHistory(join(folder, HISTORY_FILE), check);
+  } catch (error) {
+    unreadable = `cannot be read (${errorText(error)})`;
+  }
+  const { entryCount, highestEpoch, last, problems, problemCount } = check;
+  const versionFile = await readVersionFile(folder, null);
+  const isIntact = unreadable === null && problemCount === 0;
+  const names = [last?.to, versionFile.kind === "sound" ? versionFile.version : undefined];
+  const known = new Set(names.filter((name) => name !== undefined));
+  const { version: wouldServe } = recover(versionFile, isIntact ? last : null, known);
+  return {
+    unreadable,
+    entryCount,
+    highestEpoch,
+    last,
+    problems,
+    problemCount,
+    torn,
+    versionFile,
+    wouldServe,
+  };
+}
+
+async function checkHistory(path: string, check: ChainCheck): Promise<StateReport["torn"]> {
+  const kind = await kindOf(nodeFs, path);
+  if (kind === "missing") return null;
+  if (kind !== "file") throw new ProxyError("INTERNAL_ERROR", `it is a ${kind}, not a file`);
+  const handle = await nodeFs.open(path, constants.O_RDONLY | SAFE_OPEN);
+  try {
+    for await (const { number, isEnded, entry } of entriesOf(handle)) {
+      const isWhole = entry !== null && brokenLink(entry, check.last) === null;
+      if (isEnded || isWhole) check.add(number, entry);
+      if (!isEnded) return { line: number, isWhole };
+    }
+  } finally {
+    check.end();
+    await handle.close();
+  }
+  return null;
+}
