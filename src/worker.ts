@@ -176,7 +176,7 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
     },
   });
 
-  const drains = new Drains();
+  const drains = new Drains(systemClock);
   const switchOrders = new SwitchOrders({
     serving,
     drains,

@@ -36,6 +36,7 @@ export function createWorkerReport({
       return {
         version: backend.version,
         inFlight: backend.requests.size,
+        streams: backend.streams.size,
         upgraded: backend.tunnels.size,
         connectionsActive: active,
         connectionsIdle: idle,

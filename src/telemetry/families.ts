@@ -28,6 +28,8 @@ export interface SwitchView {
   readonly activeVersion: Version;
   readonly epoch: number;
   readonly cooldownRemainingMs: number;
+  /** Versions that were switched away from, and may still run something. */
+  readonly drains: readonly { readonly version: Version }[];
   readonly lastProbes: ReadonlyMap<Version, { readonly ok: boolean }>;
 }
 
@@ -86,6 +88,7 @@ export function daemonFamilies(scrape: Scrape, config: Pick<Config, "backends">,
   const versions = config.backends.map(({ version }) => version);
   return [
     ...requestFamilies(everyStats, versions),
+    drainFamily(everyStats, versions, scrape.switch),
     ...clientFamilies(everyStats),
     ...upstreamFamilies(everyStats, versions),
     ...switchFamilies(scrape, config),
@@ -113,6 +116,26 @@ function requestFamilies(everyStats: readonly WorkerStats[], versions: readonly 
     }
   }
   return [requests.family(), durationFamily(everyStats, versions), inFlight.family(), upgraded.family()];
+}
+
+/** Each kind by itself: a stream is not also a request here. */
+function drainFamily(
+  everyStats: readonly WorkerStats[],
+  versions: readonly Version[],
+  { drains, activeVersion }: SwitchView,
+): Family {
+  const remaining = new Tally("drain_remaining");
+  for (const version of versions) {
+    for (const kind of ["request", "stream", "upgraded"]) remaining.add({ version, kind }, 0);
+  }
+  const drained = drains.filter(({ version }) => version !== activeVersion).map(({ version }) => version);
+  for (const { version, ...now } of everyStats.flatMap((stats) => stats.versions)) {
+    if (!drained.includes(version)) continue;
+    remaining.add({ version, kind: "request" }, now.inFlight - now.streams);
+    remaining.add({ version, kind: "stream" }, now.streams);
+    remaining.add({ version, kind: "upgraded" }, now.upgraded);
+  }
+  return remaining.family();
 }
 
 /** What concerns no version. */

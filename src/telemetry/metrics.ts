@@ -38,6 +38,11 @@ export const METRICS = {
     help: "Upgraded connections (WebSocket) that are open now.",
     labels: ["version"],
   },
+  drain_remaining: {
+    type: "gauge",
+    help: "What still runs on a version that is drained: requests, streams of events, upgraded connections; else 0.",
+    labels: ["version", "kind"],
+  },
   client_connections: {
     type: "gauge",
     help: "Connections of clients that are open now.",

@@ -34,6 +34,8 @@ export interface WorkerStats {
   readonly versions: readonly {
     version: Version;
     inFlight: number;
+    /** Of those in flight: streams of events that can end between two of them. */
+    streams: number;
     upgraded: number;
     connectionsActive: number;
     connectionsIdle: number;

@@ -66,6 +66,7 @@ async function runningDrains({ switcher, fleet, clock }: AdminDeps) {
       return {
         version,
         in_flight: running.reduce((total, { inFlight }) => total + inFlight, 0),
+        streams: running.reduce((total, { streams }) => total + streams, 0),
         upgraded: running.reduce((total, { upgraded }) => total + upgraded, 0),
         deadline_at: new Date(clock.wallMs() + deadlineAtMs - clock.nowMs()).toISOString(),
       };

@@ -57,7 +57,14 @@ export function addRetired(sum: WorkerStats | null, last: WorkerStats): WorkerSt
   };
 }
 
-const NO_GAUGES = { inFlight: 0, upgraded: 0, connectionsActive: 0, connectionsIdle: 0, queued: 0 };
+const NO_GAUGES = {
+  inFlight: 0,
+  streams: 0,
+  upgraded: 0,
+  connectionsActive: 0,
+  connectionsIdle: 0,
+  queued: 0,
+};
 
 function mergeReasons<T extends { readonly reason: string; readonly count: number }>(
   before: readonly T[],

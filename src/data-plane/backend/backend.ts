@@ -7,7 +7,7 @@
 
 import { Roster } from "../../core/roster.ts";
 import type { Version } from "../../core/version.ts";
-import type { Running, RunningRequest } from "./running.ts";
+import type { LongRunning, RunningRequest } from "./running.ts";
 
 export class Backend {
   readonly version: Version;
@@ -18,7 +18,9 @@ export class Backend {
   /** Its place in the config and in the statistics, see record.ts. */
   readonly index: number;
   readonly requests = new Roster<RunningRequest>();
-  readonly tunnels = new Set<Running>();
+  readonly tunnels = new Set<LongRunning>();
+  /** Of the requests, those whose answer is a stream of events that can end between two of them. */
+  readonly streams = new Set<LongRunning>();
   retries = 0;
 
   constructor(version: Version, origin: string, index: number) {

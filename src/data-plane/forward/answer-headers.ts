@@ -87,15 +87,39 @@ function travellingAnswerLines(
   return lines + fields.text.slice(from, fields.lineStart(fields.count));
 }
 
-/** Whether the answer is one that may stay silent between two pieces. */
-export function isStreamType({ fields }: AnswerHead, { streamTypes }: HeaderPolicy): boolean {
-  if (streamTypes.length === 0 || !fields.has(Kind.CONTENT_TYPE)) return false;
+/** The media type, without parameters, in lower case; empty without one. */
+export function mediaType({ fields }: AnswerHead): string {
+  if (!fields.has(Kind.CONTENT_TYPE)) return "";
   const value = fields.joined(Kind.CONTENT_TYPE);
   const end = value.search(/[;,\s]/);
-  const type = (end === -1 ? value : value.slice(0, end)).toLowerCase();
+  return (end === -1 ? value : value.slice(0, end)).toLowerCase();
+}
+
+/** Whether an answer of the type is one that may stay silent between two pieces. */
+export function isStreamType(type: string, { streamTypes }: HeaderPolicy): boolean {
   return streamTypes.some((each) =>
     each.endsWith("/*") ? type.startsWith(each.slice(0, -1)) : each === type,
   );
+}
+
+/** Whether an answer of the type is a stream of events that can be ended between two of them, and still look whole. */
+export function isEventStream(type: string, { status, fields, framing }: AnswerHead): boolean {
+  if (type !== "text/event-stream" || status !== 200) return false;
+  if (framing !== "chunked" && framing !== "close") return false;
+  for (let i = 0; i < fields.count; i++) {
+    // Where an event ends in compressed bytes, only who unpacks them knows.
+    if (fields.name(i).toLowerCase() === "content-encoding" && !isIdentity(fields.value(i))) return false;
+  }
+  return true;
+}
+
+function isIdentity(coding: string): boolean {
+  return coding.trim().toLowerCase() === "identity";
+}
+
+/** Whether a 101 makes a WebSocket (RFC 6455 §4.2.2). */
+export function isWebSocket({ fields }: AnswerHead): boolean {
+  return fields.joined(Kind.UPGRADE).trim().toLowerCase() === "websocket";
 }
 
 let dateText = "";

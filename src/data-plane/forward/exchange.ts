@@ -13,11 +13,21 @@ import { ERROR_CODES, type ForwardErrorCode, type ProxyError } from "../../core/
 import type { AnswerHead } from "../../wire/answer-head.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { RunningRequest } from "../backend/running.ts";
-import { answerLines, interimLines, isStreamType, isWantedUpgrade, upgradeLines } from "./answer-headers.ts";
+import {
+  answerLines,
+  interimLines,
+  isEventStream,
+  isStreamType,
+  isWantedUpgrade,
+  isWebSocket,
+  mediaType,
+  upgradeLines,
+} from "./answer-headers.ts";
 import type { BackendConnection } from "./backend-connection.ts";
 import type { AnswerFraming, ClientEvents, ClientStream } from "./client-stream.ts";
 import type { ConnectionPool, Waiter } from "./connection-pool.ts";
 import { errorFields, errorText } from "./error-reply.ts";
+import { EventStream, type EventStreamOwner } from "./event-stream.ts";
 import { isUpstreamFailure } from "./failures.ts";
 import type { ForwardedRequest, HeaderPolicy } from "./headers.ts";
 import type { RetryBudget } from "./retry-budget.ts";
@@ -77,7 +87,7 @@ type Phase =
 /** Safe methods (RFC 9110 §9.2.1): may be sent again after a reused connection turned out to be dead. */
 const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 
-export class Exchange implements Waiter, ClientEvents, RunningRequest {
+export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStreamOwner {
   readonly backend: Backend;
   readonly method: string;
   readonly startedAtMs: number;
@@ -102,6 +112,8 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest {
   #answerHeldSinceMs = 0;
   /** The answer is one that may stay silent for as long as it likes. */
   #isStream = false;
+  /** The answer's events, while a drain may end it between two of them. */
+  #events: EventStream | null = null;
   /** The body of this answer is read and thrown away. */
   #isBodyDropped = false;
   /** What `Connection` of the answer names. */
@@ -234,7 +246,9 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest {
     const { policy } = this.#context;
     const framing = this.#framingFor(head);
     this.status = head.status;
-    this.#isStream = isStreamType(head, policy);
+    const type = mediaType(head);
+    this.#isStream = isStreamType(type, policy);
+    if (this.method === "GET" && isEventStream(type, head)) this.#beginEvents();
     this.#isBodyDropped = head.status === RESET_CONTENT;
     this.#answerNamed = head.connection.named;
     this.#client.beginAnswer(answerLines(head, framing === "chunked", policy), framing);
@@ -247,9 +261,36 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest {
     return this.#request.minorVersion === 1 ? "chunked" : "close";
   }
 
+  /** Of GET alone, as EventSource asks: it comes again by itself. Who asked with POST would take it for the whole answer. */
+  #beginEvents(): void {
+    this.#events = new EventStream(this);
+    this.backend.streams.add(this.#events);
+  }
+
+  #leaveEvents(): void {
+    if (this.#events === null) return;
+    this.backend.streams.delete(this.#events);
+    this.#events = null;
+  }
+
   onPiece(piece: Buffer): void {
     noteStreamed(piece.length);
-    if (!this.#isBodyDropped) this.#client.writePiece(piece);
+    if (this.#events !== null) this.#passEvents(this.#events, piece);
+    else if (!this.#isBodyDropped) this.#client.writePiece(piece);
+  }
+
+  #passEvents(events: EventStream, piece: Buffer): void {
+    const end = events.pass(piece);
+    if (end > 0) this.#client.writePiece(end === piece.length ? piece : piece.subarray(0, end));
+    events.endIfBetween();
+  }
+
+  /** What the backend still says is dropped, and its connection closed. */
+  endStream(): void {
+    this.#abandonAttempt();
+    this.#isUploadOver = true;
+    this.#client.endAnswer("");
+    this.#flushOut();
   }
 
   onReadDone(): void {
@@ -268,6 +309,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest {
   onAnswerEnd(trailers: string, isOpen: boolean): void {
     this.#lastProgressMs = this.#context.coarse.nowMs;
     this.#client.endAnswer(forwardableTrailers(trailers, this.#answerNamed));
+    this.#leaveEvents();
     if (!isOpen) this.#isUploadOver = true; // what is left of it is nobody's
     this.#phase = ANSWERED;
     if (this.#isContinueAwaited) this.#beginBody(); // it may send it all the same
@@ -278,6 +320,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest {
   /** Waits until everything has left, or ends at once: nearly always. */
   #flushOut(): void {
     this.#phase = FLUSHING;
+    this.#leaveEvents();
     this.#lastProgressMs = this.#context.coarse.nowMs;
     this.#connection = null; // it is free, or will be without us
     this.#client.flush();
@@ -305,12 +348,13 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest {
       );
     }
     this.status = head.status;
+    const isFramed = isWebSocket(head);
     this.#client.writeInterim(upgradeLines(head, this.#context.policy));
     this.#client.flush();
     const { backend } = this;
     const client = this.#client.detach();
     this.#close();
-    new Tunnel(client, { socket, rest }, backend.tunnels).start();
+    new Tunnel(client, { socket, rest }, backend.tunnels, isFramed).start();
   }
 
   // ── ending it ───────────────────────────────────────────────────────────────────────────────────
@@ -464,6 +508,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest {
   #close(): void {
     this.#phase = ENDED;
     this.#connection = null;
+    this.#leaveEvents();
     this.backend.requests.delete(this);
     this.#context.load.inFlight--;
     this.#context.onEnd(this);

@@ -2,41 +2,103 @@
  * Drain, in a worker: what runs on versions that are no longer active, or on all of them when the worker
  * ends, gets until its limit and is then cut.
  *
- * Requests run on until the deadline. Upgraded connections never end by themselves, so they are ended one
- * by one, evenly over a window: their clients do not all come back in the same moment.
+ * Requests run on until the deadline. Tunnels and streams of events do not end by themselves, so each is ended at a
+ * moment of its own within a window: their clients do not all come back at once. One timer per drain looks who is due.
  */
+import type { Clock } from "../../core/clock.ts";
 import type { DrainLimits } from "../../ipc/messages.ts";
 import type { Backend } from "../backend/backend.ts";
+import type { LongRunning } from "../backend/running.ts";
+
+const SHORTEST_TICK_MS = 10;
+const LONGEST_TICK_MS = 100;
+/** So many looks make a window. */
+const TICKS = 500;
+/** The last to be told of the end get this long to answer before the deadline, where there is so much. */
+const LAST_ANSWER_MS = 1_000;
 
 /** What is being drained, to be called off when the version becomes active again. */
 export class Drains {
-  readonly #timers = new Map<Backend, Set<NodeJS.Timeout>>();
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #drains = new Map<Backend, Drain>();
 
-  /** Starts, or starts over, the drain of one backend. */
-  start(backend: Backend, { deadlineMs, websocketWindowMs }: DrainLimits): void {
-    this.cancel(backend);
-    const timers = new Set<NodeJS.Timeout>();
-    this.#timers.set(backend, timers);
-    const after = (ms: number, cut: () => void): void => {
-      const timer = setTimeout(() => {
-        timers.delete(timer);
-        cut();
-      }, ms).unref();
-      timers.add(timer);
-    };
-    const tunnels = [...backend.tunnels];
-    tunnels.forEach((tunnel, i) => {
-      after((websocketWindowMs * (i + 1)) / tunnels.length, () => tunnel.cutForDrain());
-    });
-    // A handshake that was under way when the window began has become a tunnel since.
-    after(deadlineMs, () => {
-      backend.requests.each((request) => request.cutForDrain());
-      for (const tunnel of [...backend.tunnels]) tunnel.cutForDrain();
-    });
+  /** @param random from 0 up to, but not, 1. */
+  constructor(clock: Clock, random: () => number = Math.random) {
+    this.#clock = clock;
+    this.#random = random;
   }
 
+  /** Starts, or starts over, the drain of one backend. */
+  start(backend: Backend, limits: DrainLimits): void {
+    this.cancel(backend);
+    this.#drains.set(backend, new Drain(backend, limits, this.#clock, this.#random));
+  }
+
+  /** What was not told to end goes on. */
   cancel(backend: Backend): void {
-    for (const timer of this.#timers.get(backend) ?? []) clearTimeout(timer);
-    this.#timers.delete(backend);
+    this.#drains.get(backend)?.cancel();
+    this.#drains.delete(backend);
+  }
+}
+
+class Drain {
+  readonly #backend: Backend;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #windowEndMs: number;
+  readonly #deadlineMs: number;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(backend: Backend, limits: DrainLimits, clock: Clock, random: () => number) {
+    this.#backend = backend;
+    this.#clock = clock;
+    this.#random = random;
+    const nowMs = clock.nowMs();
+    const lastAnswerMs = Math.min(LAST_ANSWER_MS, limits.deadlineMs / 4);
+    const windowMs = Math.min(limits.websocketWindowMs, limits.deadlineMs - lastAnswerMs);
+    this.#windowEndMs = nowMs + windowMs;
+    this.#deadlineMs = nowMs + limits.deadlineMs;
+    this.#plan(backend.tunnels, nowMs, windowMs);
+    this.#plan(backend.streams, nowMs, windowMs);
+    const tickMs = Math.max(SHORTEST_TICK_MS, Math.min(LONGEST_TICK_MS, windowMs / TICKS));
+    this.#timer = setInterval(() => this.#look(), tickMs).unref();
+  }
+
+  /** One slot of the window for each, and in it a moment by chance: evenly spread, and in step with nobody. */
+  #plan(members: ReadonlySet<LongRunning>, nowMs: number, windowMs: number): void {
+    const slotMs = windowMs / members.size;
+    let slot = 0;
+    for (const member of members) member.turnAtMs = nowMs + slotMs * (slot++ + this.#random());
+  }
+
+  #look(): void {
+    const nowMs = this.#clock.nowMs();
+    this.#endDue(this.#backend.tunnels, nowMs);
+    this.#endDue(this.#backend.streams, nowMs);
+    if (nowMs < this.#deadlineMs) return;
+    clearInterval(this.#timer);
+    this.#backend.requests.each((request) => request.cutForDrain());
+    for (const tunnel of this.#backend.tunnels) tunnel.cutForDrain();
+  }
+
+  #endDue(members: ReadonlySet<LongRunning>, nowMs: number): void {
+    for (const member of members) {
+      // Not here yet when the drain began: a handshake under way, an answer that had no head.
+      if (member.turnAtMs === 0) {
+        member.turnAtMs = nowMs + Math.max(0, this.#windowEndMs - nowMs) * this.#random();
+      }
+      if (nowMs >= member.turnAtMs) member.endForDrain();
+    }
+  }
+
+  cancel(): void {
+    clearInterval(this.#timer);
+    for (const members of [this.#backend.tunnels, this.#backend.streams]) {
+      for (const member of members) {
+        member.turnAtMs = 0;
+        member.keep();
+      }
+    }
   }
 }

@@ -375,18 +375,25 @@ test("back-pressure holds in a tunnel: a client that does not read stops the bac
   assert.ok(written < 60, `${written} MiB were taken`);
 });
 
-test("WebSockets end at SIGTERM within websocket_window, and the exit code is 0", limit, async (t) => {
-  const own = await startProxy(t, {
-    v1: backend.url,
-    v2: backend.url,
-    config: { switch: { drain: { websocket_window: "200ms" } } },
-  });
-  const clients = Array.from({ length: 4 }, () => new WebSocket(`ws://127.0.0.1:${own.port}/`));
-  await Promise.all(clients.map((client) => once(client, "open")));
-  const closed = Promise.all(clients.map((client) => once(client, "close")));
-  assert.deepEqual(await own.stop("SIGTERM", 3_000), { code: 0, signal: null });
-  await closed;
-});
+test(
+  "WebSockets end at SIGTERM with 1012 within websocket_window, and the exit code is 0",
+  limit,
+  async (t) => {
+    const own = await startProxy(t, {
+      v1: backend.url,
+      v2: backend.url,
+      config: { switch: { drain: { websocket_window: "200ms" } } },
+    });
+    const clients = Array.from({ length: 4 }, () => new WebSocket(`ws://127.0.0.1:${own.port}/`));
+    await Promise.all(clients.map((client) => once(client, "open")));
+    const closed = Promise.all(clients.map((client) => once(client, "close")));
+    assert.deepEqual(await own.stop("SIGTERM", 3_000), { code: 0, signal: null });
+    assert.deepEqual(
+      (await closed).map(([code]) => code),
+      [1012, 1012, 1012, 1012],
+    );
+  },
+);
 
 test(
   "a WebSocket handshake on an admin path is answered as that path, not as an upgrade",

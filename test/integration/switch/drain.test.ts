@@ -4,9 +4,11 @@ import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { after, beforeEach, test } from "node:test";
 import { WebSocket, WebSocketServer } from "ws";
+import { startBackend, startRawBackend } from "../../support/backend.ts";
 import type { TestEnd } from "../../support/cleanup.ts";
 import { request } from "../../support/http-client.ts";
 import { PROBE_PATH, sayName, startPair } from "../../support/pair.ts";
+import { startProxy, type TestProxy } from "../../support/proxy.ts";
 import { openRaw } from "../../support/raw-client.ts";
 import { waitUntil, withLimit } from "../../support/wait.ts";
 
@@ -22,10 +24,14 @@ const { v1, v2, proxy, behave } = await startPair(
     config: { switch: { drain: { deadline: `${DEADLINE_MS}ms`, websocket_window: `${WINDOW_MS}ms` } } },
   },
 );
+/** The codes with which v1's WebSockets have ended, as v1 saw it. */
+const endsAtV1: number[] = [];
 for (const [name, backend] of Object.entries({ v1, v2 })) {
-  new WebSocketServer({ server: backend.server }).on("connection", (socket) => {
+  new WebSocketServer({ server: backend.server }).on("connection", (socket, { url }) => {
     socket.on("error", () => undefined); // it is cut
+    if (name === "v1") socket.on("close", (code) => endsAtV1.push(code));
     socket.send(name);
+    if (url === "/flood") flood(socket);
     socket.on("message", (message) => socket.send(`${name} heard ${String(message)}`));
   });
 }
@@ -33,8 +39,22 @@ for (const [name, backend] of Object.entries({ v1, v2 })) {
 interface Drain {
   readonly version: string;
   readonly in_flight: number;
+  readonly streams: number;
   readonly upgraded: number;
   readonly deadline_at: string;
+}
+
+/** Large messages, one after the other, each of one byte value and as long as its first bytes say. */
+function flood(socket: WebSocket): void {
+  let count = 0;
+  const send = (): void => {
+    if (socket.readyState !== WebSocket.OPEN) return;
+    const message = Buffer.alloc(100_000 + ((count * 7_919) % 300_000), (count % 250) + 1);
+    message.writeUInt32BE(message.length);
+    count++;
+    socket.send(message, send);
+  };
+  send();
 }
 
 async function drains(): Promise<readonly Drain[]> {
@@ -60,8 +80,8 @@ function holdV1(begin: (res: ServerResponse) => void = () => undefined): ServerR
   return held;
 }
 
-async function openWebSocket(t: TestEnd, version: string): Promise<WebSocket> {
-  const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}/live`);
+async function openWebSocket(t: TestEnd, version: string, path = "/live"): Promise<WebSocket> {
+  const socket = new WebSocket(`ws://127.0.0.1:${proxy.port}${path}`);
   t.after(async () => socket.terminate());
   socket.on("error", () => undefined);
   const [greeting] = (await withLimit(once(socket, "message"), 5_000, "the greeting")) as [Buffer];
@@ -123,7 +143,7 @@ test("/status lists what drains until it has ended, with its deadline", { timeou
   const [drain, ...others] = await drains();
   assert.ok(drain);
   assert.deepEqual(others, []);
-  assert.deepEqual([drain.version, drain.in_flight, drain.upgraded], ["v1", 3, 1]);
+  assert.deepEqual([drain.version, drain.in_flight, drain.streams, drain.upgraded], ["v1", 3, 0, 1]);
   const leftMs = Date.parse(drain.deadline_at) - calledAtMs;
   assert.ok(leftMs > DEADLINE_MS - 100 && leftMs < DEADLINE_MS + SLACK_MS, drain.deadline_at);
   for (const res of held) res.end("v1");
@@ -131,20 +151,26 @@ test("/status lists what drains until it has ended, with its deadline", { timeou
   await waitUntil("the drain is over", async () => (await drains()).length === 0);
 });
 
-test("WebSockets of the old version end within websocket_window, one after the other", {
+test("WebSockets of the old version end with 1012 within websocket_window, one after the other; v1 sees it too", {
   timeout: 30_000,
 }, async (t) => {
   const sockets: WebSocket[] = [];
   for (let n = 0; n < 8; n++) sockets.push(await openWebSocket(t, "v1"));
   const endedAtMs: number[] = [];
+  const codes: number[] = [];
+  endsAtV1.length = 0;
   const ended = sockets.map(async (socket) => {
-    await once(socket, "close");
+    const [code] = (await once(socket, "close")) as [number];
+    codes.push(code);
     endedAtMs.push(performance.now());
   });
   await proxy.switchTo("v2");
   const switchedAtMs = performance.now();
   const later = await openWebSocket(t, "v2");
   await withLimit(Promise.all(ended), WINDOW_MS + SLACK_MS, "all WebSockets of v1 to end");
+  assert.deepEqual(new Set(codes), new Set([1012]));
+  await waitUntil("v1 has seen all of them end", () => endsAtV1.length === 8);
+  assert.deepEqual(new Set(endsAtV1), new Set([1012]));
   const lastMs = Math.max(...endedAtMs) - switchedAtMs;
   assert.ok(lastMs > WINDOW_MS / 2, `all were gone after ${lastMs} ms already: not spread over the window`);
   const spreadMs = Math.max(...endedAtMs) - Math.min(...endedAtMs);
@@ -153,6 +179,150 @@ test("WebSockets of the old version end within websocket_window, one after the o
   const [answer] = (await withLimit(once(later, "message"), 5_000, "v2's answer")) as [Buffer];
   assert.equal(String(answer), "v2 heard still here?");
 });
+
+test("a WebSocket that gets large messages ends between two: none is torn, and the code is 1012", {
+  timeout: 30_000,
+}, async (t) => {
+  const sockets: WebSocket[] = [];
+  for (let n = 0; n < 6; n++) sockets.push(await openWebSocket(t, "v1", "/flood"));
+  endsAtV1.length = 0;
+  const faults: string[] = [];
+  let messages = 0;
+  const ended = sockets.map(async (socket) => {
+    socket.on("error", (error) => faults.push(error.message));
+    socket.on("message", (message: Buffer) => {
+      messages++;
+      const [size, value] = [message.readUInt32BE(), message[4] ?? 0];
+      if (size !== message.length || !message.subarray(4).every((each) => each === value))
+        faults.push("torn");
+    });
+    const [code] = (await once(socket, "close")) as [number];
+    return code;
+  });
+  await waitUntil("they flow", () => messages > 20);
+  await proxy.switchTo("v2");
+  const codes = await withLimit(Promise.all(ended), WINDOW_MS + 2 * SLACK_MS, "all of them to end");
+  assert.deepEqual([new Set(codes), faults], [new Set([1012]), []]);
+  await waitUntil("v1 has seen all of them end", () => endsAtV1.length === 6);
+  assert.deepEqual(new Set(endsAtV1), new Set([1012]));
+});
+
+test("300 WebSockets end spread over the window: no tenth of it has more than twice its share", {
+  timeout: 60_000,
+}, async (t) => {
+  const windowMs = 3_000;
+  const pair = await startPair(t, {
+    workers: 2,
+    config: { switch: { drain: { deadline: "20s", websocket_window: `${windowMs}ms` } } },
+  });
+  new WebSocketServer({ server: pair.v1.server });
+  const endedAtMs: number[] = [];
+  const codes = new Set<number>();
+  const sockets = Array.from({ length: 300 }, () => new WebSocket(`ws://127.0.0.1:${pair.proxy.port}/`));
+  t.after(() => {
+    for (const socket of sockets) socket.terminate();
+  });
+  for (const socket of sockets) {
+    socket.on("error", () => undefined);
+    socket.on("close", (code: number) => {
+      codes.add(code);
+      endedAtMs.push(performance.now());
+    });
+  }
+  await withLimit(Promise.all(sockets.map((socket) => once(socket, "open"))), 20_000, "all to be open");
+  await pair.proxy.switchTo("v2");
+  await waitUntil("all have ended", () => endedAtMs.length === 300, { limitMs: windowMs + 2 * SLACK_MS });
+  assert.deepEqual(codes, new Set([1012]));
+  let peak = 0;
+  for (const fromMs of endedAtMs) {
+    const within = endedAtMs.filter((atMs) => atMs >= fromMs && atMs < fromMs + windowMs / 10).length;
+    peak = Math.max(peak, within);
+  }
+  t.diagnostic(`even: 30 in each tenth; peak: ${peak}`);
+  assert.ok(peak <= 60, `${peak} within a tenth of the window`);
+});
+
+/** Events, endlessly: each has a number and a long line, and comes in two writes that cut it. `/chunked` or not. */
+async function startEvents(t: TestEnd): Promise<{ url: string; seen: { ended: number } }> {
+  const seen = { ended: 0 };
+  const { url } = await startRawBackend(t, (socket) => {
+    let count = 0;
+    let timer: NodeJS.Timeout | undefined;
+    socket.once("data", (head) => {
+      const isChunked = String(head).includes(" /chunked ");
+      const wrap = (text: string): string =>
+        isChunked ? `${text.length.toString(16)}\r\n${text}\r\n` : text;
+      const framing = isChunked ? "Transfer-Encoding: chunked" : "Connection: close";
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n${framing}\r\n\r\n`);
+      timer = setInterval(() => {
+        const event = `id: ${++count}\r\ndata: ${"x".repeat(2_000)}\r\n\r\n`;
+        const cut = 1 + ((count * 613) % (event.length - 1));
+        socket.write(wrap(event.slice(0, cut)));
+        setImmediate(() => socket.writable && socket.write(wrap(event.slice(cut))));
+      }, 5);
+    });
+    socket.once("close", () => {
+      seen.ended++;
+      clearInterval(timer);
+    });
+  });
+  return { url, seen };
+}
+
+test("streams of events end between two events, one by one over the window, and look whole", {
+  timeout: 60_000,
+}, async (t) => {
+  const windowMs = 800;
+  const events = await startEvents(t);
+  const next = await startBackend(t, sayName("v2"));
+  const drain = { deadline: "20s", websocket_window: `${windowMs}ms` };
+  const own = await startProxy(t, {
+    v1: events.url,
+    v2: next.url,
+    workers: 2,
+    config: { switch: { drain } },
+  });
+  const clients = await Promise.all(
+    ["/chunked HTTP/1.1", "/close HTTP/1.1", "/chunked HTTP/1.0", "/close HTTP/1.0"]
+      .flatMap((each) => [each, each])
+      .map(async (asked) => {
+        const client = await openRaw(own.port, { t });
+        return client.send(`GET ${asked}\r\nHost: test\r\n\r\n`);
+      }),
+  );
+  await waitUntil("all of them get events", () =>
+    clients.every(({ bytesReceived }) => bytesReceived > 9_000),
+  );
+  assert.equal(await streamsLeft(own), 0, "nothing is drained yet");
+  await own.switchTo("v2");
+  const [left] = (await own.status()).drain as Drain[];
+  assert.ok(left && left.streams > 0 && left.streams === left.in_flight, JSON.stringify(left));
+  const endsAtMs: number[] = [];
+  await Promise.all(
+    clients.map(async (client) => {
+      const { text, isComplete } = await client.readResponse({
+        limitMs: windowMs + SLACK_MS,
+        allowBroken: true,
+      });
+      endsAtMs.push(performance.now());
+      assert.ok(isComplete, "it ends like a whole answer");
+      assert.match(text, /^(id: \d+\r\ndata: x{2000}\r\n\r\n)+$/);
+    }),
+  );
+  assert.ok(Math.max(...endsAtMs) - Math.min(...endsAtMs) > windowMs / 8, "all ended in one moment");
+  await waitUntil("v1's connections are closed", () => events.seen.ended >= clients.length);
+  await waitUntil("nothing is left", async () => (await streamsLeft(own)) === 0);
+  const [kept] = clients;
+  assert.ok(kept); // it may ask again on the same connection
+  const again = await kept.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n").readResponse();
+  assert.equal(again.text, "v2");
+});
+
+/** As the metrics have it. */
+async function streamsLeft(of: TestProxy): Promise<number> {
+  const { body } = await of.admin("GET", "/metrics");
+  return Number(/drain_remaining\{version="v1",kind="stream"\} (\d+)/.exec(body)?.[1]);
+}
 
 test("a version that is switched back to is no longer drained: its requests and WebSockets live on", {
   timeout: 30_000,
@@ -177,6 +347,42 @@ test("a version that is switched back to is no longer drained: its requests and 
   assert.equal(String(answer), "v1 heard hello");
   held[0]?.end("v1, late");
   assert.deepEqual([(await running).status, (await running).body], [200, "v1, late"]);
+});
+
+test("WebSockets that have not been told to end when a version is switched back to are kept", {
+  timeout: 60_000,
+}, async (t) => {
+  const windowMs = 4_000;
+  const pair = await startPair(t, {
+    config: { switch: { drain: { deadline: `${windowMs}ms`, websocket_window: `${windowMs}ms` } } },
+  });
+  new WebSocketServer({ server: pair.v1.server }).on("connection", (socket) => {
+    socket.on("error", () => undefined);
+    socket.on("message", (message) => socket.send(message));
+  });
+  const codes: number[] = [];
+  const sockets = Array.from({ length: 20 }, () => new WebSocket(`ws://127.0.0.1:${pair.proxy.port}/`));
+  t.after(() => {
+    for (const socket of sockets) socket.terminate();
+  });
+  for (const socket of sockets) socket.on("close", (code: number) => codes.push(code));
+  await withLimit(Promise.all(sockets.map((socket) => once(socket, "open"))), 10_000, "all to be open");
+  await pair.proxy.switchTo("v2");
+  const leftAtMs = performance.now();
+  await pair.proxy.switchTo("v1");
+  await waitUntil("v1's old deadline has passed", () => performance.now() - leftAtMs > windowMs + 300, {
+    limitMs: 20_000,
+    intervalMs: 50,
+  });
+  const kept = sockets.filter(({ readyState }) => readyState === WebSocket.OPEN);
+  assert.equal(kept.length + codes.length, 20);
+  assert.ok(kept.length > 0, "all have ended");
+  assert.ok(codes.every((code) => code === 1012));
+  for (const socket of kept) {
+    socket.send("hello");
+    const [answer] = (await withLimit(once(socket, "message"), 5_000, "v1's answer")) as [Buffer];
+    assert.equal(String(answer), "hello");
+  }
 });
 
 test("a drain that runs neither refuses nor delays the next switch", { timeout: 30_000 }, async () => {

@@ -174,6 +174,39 @@ test("an answer that is cut at the end of shutdown_grace looks broken", limit, a
   assert.equal((await proxy.exited).code, 0);
 });
 
+test(
+  "at SIGTERM a stream of events ends between two events, long before shutdown_grace",
+  limit,
+  async (t) => {
+    const streams: ServerResponse[] = [];
+    const backend = await startBackend(t, (_, res) => {
+      res.writeHead(200, { "Content-Type": "text/event-stream" });
+      res.write("data: one\n\ndata: t");
+      streams.push(res);
+    });
+    const proxy = await startProxy(t, {
+      v1: backend.url,
+      v2: backend.url,
+      config: { server: { shutdown_grace: "20s" }, switch: { drain: { websocket_window: "100ms" } } },
+    });
+    const client = await openRaw(proxy.port, { t });
+    client.send(GET);
+    await waitUntil("the second event has begun", () => String(client.unread).includes("data: t"));
+    const [stream] = streams;
+    assert.ok(stream);
+    const gone = new Promise((resolve) => stream.once("close", resolve));
+    proxy.child.kill("SIGTERM");
+    const sending = setInterval(() => stream.write("wo\n\ndata: t"), 20);
+    t.after(() => clearInterval(sending));
+    const { text, isComplete } = await client.readResponse();
+    assert.ok(isComplete, "it ends like a whole answer");
+    assert.match(text, /^data: one\n\n(data: two\n\n)+$/);
+    assert.equal(await client.waitClosed(), "end");
+    await withLimit(gone, 5_000, "the backend's side to end");
+    assert.deepEqual(await withLimit(proxy.exited, 5_000, "the exit"), { code: 0, signal: null });
+  },
+);
+
 test("with shutdown_grace 0s everything is cut at once", limit, async (t) => {
   const { proxy, waiting } = await startWithSlowBackend(t, { shutdown_grace: "0s" }, 1);
   const slow = await openRaw(proxy.port, { t });

@@ -33,7 +33,7 @@ const CONFIG = {
 };
 
 /** A worker that has answered `ok` requests of v1 with 200 and `bad` ones with 502. */
-function stats({ ok = 0, bad = 0, inFlight = 0, residentBytes = 0 } = {}): WorkerStats {
+function stats({ ok = 0, bad = 0, inFlight = 0, streams = 0, residentBytes = 0 } = {}): WorkerStats {
   const buckets = [...DURATION_BUCKETS_SECONDS, Number.POSITIVE_INFINITY].map(() => 0);
   buckets[2] = ok;
   buckets[buckets.length - 1] = bad;
@@ -48,6 +48,7 @@ function stats({ ok = 0, bad = 0, inFlight = 0, residentBytes = 0 } = {}): Worke
       {
         version: "v1",
         inFlight,
+        streams,
         upgraded: 1,
         connectionsActive: 2,
         connectionsIdle: 3,
@@ -90,7 +91,13 @@ function startMetrics(changes: Partial<Daemon> = {}) {
     ]),
     silent: [],
     retired: [],
-    switch: { activeVersion: "v1", epoch: 3, cooldownRemainingMs: 1_500, lastProbes: new Map() },
+    switch: {
+      activeVersion: "v1",
+      epoch: 3,
+      cooldownRemainingMs: 1_500,
+      drains: [],
+      lastProbes: new Map(),
+    },
     ...changes,
   };
   const workers: WorkerSource = {
@@ -189,6 +196,29 @@ function sampleValue(families: Map<string, ParsedFamily>, name: string, labels: 
   }
   return undefined;
 }
+
+/** What is left of a version's drain, by kind. */
+async function remaining(metrics: { text(format: ExpositionFormat): Promise<string> }, version: string) {
+  const families = parse(await metrics.text("prometheus"), "prometheus");
+  return ["request", "stream", "upgraded"].map((kind) =>
+    sampleValue(families, "traffic_switching_drain_remaining", { version, kind }),
+  );
+}
+
+test("what is left of a drain is told by kind and summed over the workers, and is 0 where nothing is drained", async () => {
+  const { daemon, metrics } = startMetrics({
+    stats: new Map([
+      [1, stats({ inFlight: 5, streams: 2 })],
+      [2, stats({ inFlight: 3, streams: 3 })],
+    ]),
+  });
+  assert.deepEqual(await remaining(metrics, "v1"), [0, 0, 0]);
+  daemon.switch = { ...daemon.switch, activeVersion: "v2", drains: [{ version: "v1" }] };
+  assert.deepEqual(await remaining(metrics, "v1"), [3, 5, 2]);
+  assert.deepEqual(await remaining(metrics, "v2"), [0, 0, 0]);
+  daemon.switch = { ...daemon.switch, activeVersion: "v1" };
+  assert.deepEqual(await remaining(metrics, "v1"), [0, 0, 0], "it has been switched back to");
+});
 
 const FORMATS = ["prometheus", "openmetrics"] as const;
 

@@ -352,15 +352,25 @@ test("GET /status tells damage, probes, and that it is not ready", async () => {
 test("GET /status lists a drain while something of it still runs, summed over the workers that answer", async () => {
   const { deps } = startRouter();
   const drains = [{ version: "v1", startedAtMs: 40_000, deadlineAtMs: 70_000 }];
-  const running = (inFlight: number, upgraded: number): WorkerStats => ({
+  const running = (inFlight: number, streams: number, upgraded: number): WorkerStats => ({
     epoch: 4,
     requests: [],
     durations: [],
     versions: [
-      { version: "v1", inFlight, upgraded, connectionsActive: 0, connectionsIdle: 0, queued: 0, retries: 0 },
+      {
+        version: "v1",
+        inFlight,
+        streams,
+        upgraded,
+        connectionsActive: 0,
+        connectionsIdle: 0,
+        queued: 0,
+        retries: 0,
+      },
       {
         version: "v2",
         inFlight: 99,
+        streams: 99,
         upgraded: 99,
         connectionsActive: 0,
         connectionsIdle: 0,
@@ -387,8 +397,8 @@ test("GET /status lists a drain while something of it still runs, summed over th
     },
   });
   let stats = new Map([
-    [1, running(2, 0)],
-    [2, running(1, 4)],
+    [1, running(2, 1, 0)],
+    [2, running(1, 1, 4)],
   ]);
   const limits: number[] = [];
   const { askJson } = startRouter({
@@ -402,9 +412,9 @@ test("GET /status lists a drain while something of it still runs, summed over th
     },
   });
   assert.deepEqual((await askJson({})).drain, [
-    { version: "v1", in_flight: 3, upgraded: 4, deadline_at: "2030-01-01T00:00:20.000Z" },
+    { version: "v1", in_flight: 3, streams: 2, upgraded: 4, deadline_at: "2030-01-01T00:00:20.000Z" },
   ]);
-  stats = new Map([[1, running(0, 0)]]);
+  stats = new Map([[1, running(0, 0, 0)]]);
   assert.deepEqual((await askJson({})).drain, []);
   assert.deepEqual(limits, [300, 300]);
 });

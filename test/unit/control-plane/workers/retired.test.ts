@@ -15,6 +15,7 @@ function stats(changes: Partial<WorkerStats> = {}): WorkerStats {
       {
         version: "v1",
         inFlight: 4,
+        streams: 2,
         upgraded: 3,
         connectionsActive: 2,
         connectionsIdle: 1,
@@ -54,6 +55,7 @@ test("counters of the dead are kept, and what they held is gone with them", () =
     {
       version: "v1",
       inFlight: 0,
+      streams: 0,
       upgraded: 0,
       connectionsActive: 0,
       connectionsIdle: 0,

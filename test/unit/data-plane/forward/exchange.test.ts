@@ -684,6 +684,157 @@ test(
   },
 );
 
+// ── streams of events ─────────────────────────────────────────────────────────────────────────────
+
+const EVENTS = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+const BEGUN = "[chunked]HTTP/1.1 200 OK ";
+
+function chunk(text: string): string {
+  return `${text.length.toString(16)}\r\n${text}\r\n`;
+}
+
+/** As the drain does it. */
+function endStreams({ backend }: Scene): void {
+  for (const stream of backend.streams) stream.endForDrain();
+}
+
+/** A request whose answer, a stream of events, has come this far. */
+async function startEvents(scene: Scene, sent: string, start?: string) {
+  const { client, exchange } = scene.send(start);
+  const index = scene.backend.requests.size - 1;
+  await scene.request(index);
+  const connection = scene.accepted[index];
+  assert.ok(connection);
+  connection.send(EVENTS + (sent === "" ? "" : chunk(sent)));
+  await waitUntil("it has come", () => client.sent === BEGUN + sent, { details: () => client.sent });
+  return { client, exchange, connection };
+}
+
+for (const sent of ["", "data: 1\n\n", "data: 1\r\n\r\n", "data: 1\n\ndata: 2\n\n", ": ping\n\n"]) {
+  test(
+    `a stream of events that stands behind ${JSON.stringify(sent)} ends at its turn, whole`,
+    limit,
+    async (t) => {
+      const scene = await startScene(t);
+      const { client, exchange, connection } = await startEvents(scene, sent);
+      assert.equal(scene.backend.streams.size, 1);
+      endStreams(scene);
+      assert.deepEqual(client.ends, ["finished"]);
+      assert.equal(client.sent, `${BEGUN + sent}.`);
+      assert.deepEqual([exchange.status, scene.failures, scene.ended], [200, [], [exchange]]);
+      assert.deepEqual([scene.backend.streams.size, scene.backend.requests.size], [0, 0]);
+      await connection.waitClosed();
+      assert.deepEqual(scene.pool.load, { active: 0, idle: 0, queued: 0 });
+    },
+  );
+}
+
+for (const end of ["\n\n", "\r\n\r\n", "\n\r\n"]) {
+  test(
+    `a stream within an event ends behind it (${JSON.stringify(end)}), and the rest is dropped`,
+    limit,
+    async (t) => {
+      const event = `id: 7\ndata: seven${end}`;
+      for (let cut = 1; cut < event.length; cut++) {
+        const scene = await startScene(t);
+        const { client, connection } = await startEvents(scene, event.slice(0, cut));
+        endStreams(scene);
+        assert.deepEqual(client.ends, []);
+        connection.send(chunk(`${event.slice(cut)}data: eight${end}`));
+        assert.deepEqual(await over({ client }), ["finished"]);
+        assert.equal(client.sent, `${BEGUN + event}.`, `cut at ${cut}`);
+        await connection.waitClosed();
+        assert.deepEqual(scene.failures, []);
+      }
+    },
+  );
+}
+
+test(
+  "an event that ends with two CR ends the stream when no LF has come by the next look",
+  limit,
+  async (t) => {
+    const scene = await startScene(t);
+    const { client } = await startEvents(scene, "data: 1\r\r");
+    endStreams(scene);
+    assert.deepEqual(client.ends, []);
+    endStreams(scene);
+    assert.deepEqual(client.ends, ["finished"]);
+    assert.equal(client.sent, `${BEGUN}data: 1\r\r.`);
+  },
+);
+
+test(
+  "a stream that was asked to end within an event goes on when the drain is called off",
+  limit,
+  async (t) => {
+    const scene = await startScene(t);
+    const { client, connection } = await startEvents(scene, "data: 1");
+    endStreams(scene);
+    for (const stream of scene.backend.streams) stream.keep();
+    connection.send(chunk("\n\ndata: 2\n\n"));
+    await waitUntil("both events have come", () => client.sent.endsWith("2\n\n"));
+    assert.deepEqual(client.ends, []);
+    endStreams(scene); // in the next drain
+    assert.deepEqual(client.ends, ["finished"]);
+  },
+);
+
+test("a stream that is still within an event at the deadline is broken off", limit, async (t) => {
+  const scene = await startScene(t);
+  const { client } = await startEvents(scene, "data: 1");
+  endStreams(scene);
+  scene.backend.requests.each((each) => each.cutForDrain());
+  assert.deepEqual(client.ends, ["broken", "finished"]);
+  assert.deepEqual([scene.failures, scene.backend.streams.size], [["DRAIN_DEADLINE"], 0]);
+});
+
+test("a stream whose client reads nothing ends once that has taken what came", limit, async (t) => {
+  const scene = await startScene(t);
+  const { client, exchange, connection } = await startEvents(scene, "data: 1\n\n");
+  client.isReading = false;
+  connection.send(chunk("data: 2\n\n"));
+  await waitUntil("it has come", () => client.sent.endsWith("2\n\n"));
+  endStreams(scene);
+  assert.deepEqual(client.ends, []);
+  assert.equal(scene.backend.streams.size, 0);
+  client.isReading = true;
+  exchange.onClientDrained();
+  assert.deepEqual(client.ends, ["finished"]);
+});
+
+test("a stream that ends or fails by itself is one no more", limit, async (t) => {
+  const scene = await startScene(t);
+  const whole = await startEvents(scene, "data: 1\n\n");
+  const failing = await startEvents(scene, "data: 1\n\n");
+  const leaving = await startEvents(scene, "data: 1\n\n");
+  assert.equal(scene.backend.streams.size, 3);
+  whole.connection.send("0\r\n\r\n");
+  assert.deepEqual(await over(whole), ["finished"]);
+  assert.equal(scene.backend.streams.size, 2);
+  failing.connection.reset();
+  assert.deepEqual(await over(failing), ["broken", "finished"]);
+  leaving.exchange.onClientGone();
+  assert.equal(scene.backend.streams.size, 0);
+});
+
+test(
+  "only what EventSource can ask for again ends between events: other methods and codings run on",
+  limit,
+  async (t) => {
+    const scene = await startScene(t);
+    const posted = await startEvents(scene, "data: 1\n\n", "POST / HTTP/1.1");
+    assert.equal(scene.backend.streams.size, 0);
+    endStreams(scene);
+    assert.deepEqual(posted.client.ends, []);
+    const { client } = scene.send();
+    await scene.request(1);
+    scene.accepted[1]?.send(EVENTS.replace("Transfer", "Content-Encoding: gzip\r\nTransfer") + chunk("x"));
+    await waitUntil("it has come", () => client.sent.endsWith("x"));
+    assert.equal(scene.backend.streams.size, 0);
+  },
+);
+
 // ── upgrades ──────────────────────────────────────────────────────────────────────────────────────
 
 test("a 101 makes a tunnel of both connections, with the first bytes of both sides", limit, async (t) => {

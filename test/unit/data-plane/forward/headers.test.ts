@@ -7,7 +7,10 @@ import {
   answerLines,
   httpDate,
   interimLines,
+  isEventStream,
   isStreamType,
+  isWebSocket,
+  mediaType,
   upgradeLines,
 } from "../../../../src/data-plane/forward/answer-headers.ts";
 import {
@@ -565,8 +568,41 @@ test("an answer may stay silent when its media type is listed, whatever its para
     ["", false],
   ] as const) {
     const head = answerHead("HTTP/1.1 200 OK", [`content-TYPE: ${type}`]);
-    assert.equal(isStreamType(head, policy), isStream, type);
-    assert.equal(isStreamType(head, SILENT), false);
+    assert.equal(isStreamType(mediaType(head), policy), isStream, type);
+    assert.equal(isStreamType(mediaType(head), SILENT), false);
   }
-  assert.equal(isStreamType(answerHead("HTTP/1.1 200 OK", []), policy), false);
+  assert.equal(isStreamType(mediaType(answerHead("HTTP/1.1 200 OK", [])), policy), false);
+});
+
+test("a stream of events can be ended between two only where nothing hides where one ends, or promises more", () => {
+  const type = "Content-Type: text/event-stream;charset=utf-8";
+  const chunked = "Transfer-Encoding: chunked";
+  for (const [start, fields, isEvents] of [
+    ["HTTP/1.1 200 OK", [type, chunked], true],
+    ["HTTP/1.1 200 OK", [type], true],
+    ["HTTP/1.1 200 OK", [type, chunked, "content-ENCODING: Identity "], true],
+    ["HTTP/1.1 200 OK", [type, chunked, "content-ENCODING: gzip"], false],
+    ["HTTP/1.1 200 OK", [type, "Content-Length: 9"], false],
+    ["HTTP/1.1 204 No Content", [type], false],
+    ["HTTP/1.1 205 Reset Content", [type, chunked], false],
+    ["HTTP/1.1 500 Oh", [type, chunked], false],
+    ["HTTP/1.1 200 OK", ["Content-Type: text/plain", chunked], false],
+    ["HTTP/1.1 200 OK", [chunked], false],
+  ] as const) {
+    const head = answerHead(start, [...fields]);
+    assert.equal(isEventStream(mediaType(head), head), isEvents, `${start} ${fields.join(", ")}`);
+  }
+});
+
+test("a 101 makes a WebSocket when that is all it changes to, whatever its case", () => {
+  for (const [protocol, isOne] of [
+    ["websocket", true],
+    ["WebSocket", true],
+    ["websocket, b", false],
+    ["b", false],
+    ["", false],
+  ] as const) {
+    const head = answerHead("HTTP/1.1 101 x", ["Connection: upgrade", `Upgrade: ${protocol}`]);
+    assert.equal(isWebSocket(head), isOne, protocol);
+  }
 });

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { type TestContext, test } from "node:test";
-import type { Running } from "../../../../src/data-plane/backend/running.ts";
+import type { LongRunning } from "../../../../src/data-plane/backend/running.ts";
 import { Tunnel } from "../../../../src/data-plane/forward/tunnel.ts";
 import { RawClient } from "../../../support/raw-client.ts";
 import { socketPair } from "../../../support/socket-pair.ts";
@@ -23,7 +23,7 @@ interface Scene {
   /** The tunnel's own ends. */
   readonly ends: readonly [Socket, Socket];
   readonly tunnel: Tunnel;
-  readonly running: Set<Running>;
+  readonly running: Set<LongRunning>;
 }
 
 /** What came behind the heads. */
@@ -56,14 +56,16 @@ async function fill(socket: Socket): Promise<number> {
 async function makeTunnel(
   t: TestContext,
   rest: Rest = { client: NOTHING, backend: NOTHING },
+  isWebSocket = false,
 ): Promise<Scene> {
   const [toClient, client] = await socketPair(t);
   const [toBackend, backend] = await socketPair(t);
-  const running = new Set<Running>();
+  const running = new Set<LongRunning>();
   const tunnel = new Tunnel(
     { socket: toClient, rest: rest.client },
     { socket: toBackend, rest: rest.backend },
     running,
+    isWebSocket,
   );
   return {
     client: new RawClient(client),
@@ -279,14 +281,177 @@ for (const [direction, sides] of DIRECTIONS) {
   );
 }
 
-test("a drain cuts both sides at once", limit, async (t) => {
+// ── drain ─────────────────────────────────────────────────────────────────────────────────────────
+
+const ABC = Buffer.from([0x81, 3, 97, 98, 99]);
+const ABC_TEXT = ABC.toString("latin1");
+const CLOSE_1012 = "\x88\x02\x03\xf4";
+/** Of a client: masked, code 1012. */
+const CLOSE_ANSWER = Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xf4]);
+
+async function startWebSocket(t: TestContext, rest?: Rest): Promise<Scene> {
+  const scene = await makeTunnel(t, rest, true);
+  scene.tunnel.start();
+  return scene;
+}
+
+/** What waits for time limits that are set meanwhile; they pass when `fire` is called, and else never. */
+function limitsSetBy(t: TestContext, act: () => void): { ms: number; fire: () => void }[] {
+  const limits: { ms: number; fire: () => void }[] = [];
+  const real = globalThis.setTimeout;
+  const mock = t.mock.method(globalThis, "setTimeout", (fire: () => void, ms: number) => {
+    limits.push({ ms, fire });
+    return real(() => undefined, 0);
+  });
+  act();
+  mock.mock.restore();
+  return limits;
+}
+
+test("at its turn in a drain a tunnel of another protocol is cut on both sides at once", limit, async (t) => {
   const scene = await startTunnel(t);
-  const [tunnel] = scene.running;
-  assert.equal(tunnel, scene.tunnel);
-  scene.tunnel.cutForDrain();
-  scene.tunnel.cutForDrain(); // twice is harmless
+  scene.tunnel.endForDrain();
+  scene.tunnel.endForDrain(); // twice is harmless
+  assert.equal((await scene.client.readToEnd()).length, 0);
+  await scene.backend.waitClosed();
+  await assertOver(scene);
+});
+
+test(
+  "a WebSocket between two frames is closed with 1012, and both sides can end it in order",
+  limit,
+  async (t) => {
+    const scene = await startWebSocket(t, { client: NOTHING, backend: ABC });
+    scene.backend.send(ABC);
+    assert.equal((await scene.client.readBytes(10)).toString("latin1"), ABC_TEXT + ABC_TEXT);
+    scene.tunnel.endForDrain();
+    scene.tunnel.endForDrain(); // twice is harmless
+    assert.equal(await scene.client.readUntil("\xf4"), CLOSE_1012);
+    scene.backend.send(ABC); // it does not know yet
+    scene.client.send(ABC).send(CLOSE_ANSWER);
+    assert.equal(
+      (await scene.backend.readBytes(13)).toString("latin1"),
+      ABC_TEXT + CLOSE_ANSWER.toString("latin1"),
+    );
+    scene.backend.send(Buffer.from([0x88, 2, 0x03, 0xf4])).end();
+    assert.equal(await scene.client.waitClosed(), "end");
+    assert.equal(scene.client.unread.length, 0, "what the backend sent after the close frame is dropped");
+    scene.client.end();
+    await assertOver(scene);
+  },
+);
+
+for (let cut = 1; cut < ABC.length; cut++) {
+  test(
+    `a frame that is ${cut} bytes along goes to its end before a WebSocket is closed`,
+    limit,
+    async (t) => {
+      const scene = await startWebSocket(t);
+      scene.backend.send(ABC).send(ABC.subarray(0, cut));
+      await scene.client.readBytes(ABC.length + cut);
+      scene.tunnel.endForDrain();
+      scene.client.send("x"); // the other way goes on meanwhile
+      assert.equal(await scene.backend.readUntil("x"), "x");
+      assert.equal(scene.client.unread.length, 0, "nothing is sent into the frame");
+      scene.backend.send(Buffer.concat([ABC.subarray(cut), ABC]));
+      const seen = await scene.client.readUntil("\xf4");
+      assert.equal(seen, ABC.toString("latin1", cut) + CLOSE_1012);
+      scene.backend.end();
+      assert.equal(await scene.client.waitClosed(), "end");
+      assert.equal(scene.client.unread.length, 0);
+    },
+  );
+}
+
+test(
+  "a client that reads late gets whole frames, then the close frame; the backend is read to its end",
+  limit,
+  async (t) => {
+    const scene = await startWebSocket(t);
+    scene.client.pause();
+    const frame = Buffer.concat([Buffer.from([0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]), Buffer.alloc(65_536)]);
+    for (let i = 0; i < 300; i++) scene.backend.send(frame);
+    await waitUntil("the backend is held", () => scene.ends[1].isPaused());
+    scene.tunnel.endForDrain();
+    scene.client.resume();
+    scene.backend.end();
+    const seen = await scene.client.readToEnd();
+    assert.equal((seen.length - 4) % frame.length, 0, "whole frames");
+    assert.equal(seen.toString("latin1", seen.length - 4), CLOSE_1012);
+    assert.ok(seen.length < 300 * frame.length, "not all of them");
+  },
+);
+
+test("a backend that has closed the WebSocket itself is not talked over", limit, async (t) => {
+  const scene = await startWebSocket(t);
+  scene.backend.send(Buffer.from([0x88, 2, 0x03, 0xe8]));
+  await scene.client.readBytes(4);
+  scene.tunnel.endForDrain();
+  scene.client.send(CLOSE_ANSWER);
+  await scene.backend.readBytes(CLOSE_ANSWER.length);
+  scene.backend.end();
+  assert.equal((await scene.client.readToEnd()).length, 0);
+});
+
+test("a client that does not answer the close frame has 5 s, then both sides are cut", limit, async (t) => {
+  const scene = await startWebSocket(t);
+  const limits = limitsSetBy(t, () => scene.tunnel.endForDrain());
+  assert.equal(await scene.client.readUntil("\xf4"), CLOSE_1012);
+  const last = limits.at(-1);
+  assert.equal(last?.ms, 5_000);
+  assert.equal(scene.running.size, 1);
+  last?.fire();
   await Promise.all([scene.client.waitClosed(), scene.backend.waitClosed()]);
   await assertOver(scene);
+});
+
+test(
+  "a frame that does not end has 10 s, then both sides are cut without a close frame",
+  limit,
+  async (t) => {
+    const scene = await startWebSocket(t);
+    scene.backend.send(ABC.subarray(0, 4));
+    await scene.client.readBytes(4);
+    const limits = limitsSetBy(t, () => scene.tunnel.endForDrain());
+    assert.deepEqual(
+      limits.map(({ ms }) => ms),
+      [10_000],
+    );
+    limits[0]?.fire();
+    assert.equal((await scene.client.readToEnd()).length, 0);
+    await assertOver(scene);
+  },
+);
+
+test("a WebSocket that was not told yet lives on when the drain is called off", limit, async (t) => {
+  const scene = await startWebSocket(t);
+  scene.backend.send(ABC.subarray(0, 4));
+  await scene.client.readBytes(4);
+  scene.tunnel.endForDrain();
+  scene.tunnel.keep();
+  scene.backend.send(ABC.subarray(4)).send(ABC);
+  assert.equal((await scene.client.readBytes(6)).toString("latin1"), `c${ABC_TEXT}`);
+  scene.client.send("x");
+  assert.equal(await scene.backend.readUntil("x"), "x");
+  scene.tunnel.endForDrain(); // in the next drain
+  assert.equal(await scene.client.readUntil("\xf4"), CLOSE_1012);
+  scene.tunnel.keep(); // too late
+  scene.backend.send(ABC).end();
+  assert.equal((await scene.client.readToEnd()).length, 0);
+});
+
+test("at the deadline both sides are cut; a WebSocket between two frames is told so", limit, async (t) => {
+  const told = await startWebSocket(t);
+  told.tunnel.cutForDrain();
+  told.tunnel.cutForDrain(); // twice is harmless
+  assert.equal((await told.client.readToEnd()).toString("latin1"), CLOSE_1012);
+  const within = await startWebSocket(t);
+  within.backend.send(ABC.subarray(0, 4));
+  await within.client.readBytes(4);
+  within.tunnel.cutForDrain();
+  assert.equal((await within.client.readToEnd()).length, 0);
+  await assertOver(told);
+  await assertOver(within);
 });
 
 test("it counts as running from its start until both sides are gone", limit, async (t) => {
