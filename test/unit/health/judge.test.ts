@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ProbeConfig } from "../../../src/config/schema.ts";
-import { BODY_START_BYTES } from "../../../src/health/body-start.ts";
 import { type AnswerFields, Judge } from "../../../src/health/judge.ts";
 
 const CONFIG: ProbeConfig = {
@@ -18,6 +17,8 @@ const CONFIG: ProbeConfig = {
   successes: 1,
   intervalMs: 0,
 };
+
+const BODY_START_BYTES = 65_536;
 
 type Lines = readonly (readonly [name: string, value: string])[];
 
