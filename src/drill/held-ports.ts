@@ -4,6 +4,8 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 const STOP_LOOKS = 200;
+/** The other end of a socket that listens. */
+const LISTENS = 0;
 
 /**
  * Stops the process with SIGSTOP, so that it takes and closes nothing while we look.
@@ -20,7 +22,8 @@ export function stopAndListPorts(pid: number, localPort: number): ReadonlySet<nu
     return new Set(
       table.flatMap((line) => {
         const entry = parseLine(line);
-        return entry.localPort === localPort && inodes.has(entry.inode) ? [entry.remotePort] : [];
+        const isHeld = entry.localPort === localPort && inodes.has(entry.inode);
+        return isHeld && entry.remotePort !== LISTENS ? [entry.remotePort] : [];
       }),
     );
   } catch {

@@ -39,7 +39,10 @@ export const COLUMNS = [
   },
   {
     name: "stale",
-    about: ["began after the answer to a switch, and was served by the version that was left"],
+    about: [
+      "began after the answer to a switch, with hold also after the first answer of the new version to",
+      "anybody, and was served by the version that was left",
+    ],
   },
   { name: "around a switch", about: ["p50 and p99 in ms in the second from its call, and until its answer"] },
 ] as const;

@@ -81,7 +81,10 @@ export class Ledger {
 
   /** A request, stream or WebSocket that began at `startMs` is answered by `version`. */
   routed(kind: Kind, version: Version, startMs: number): void {
-    if (this.#timeline.mayAnswer(version, startMs, this.#nowMs())) return;
+    const nowMs = this.#nowMs();
+    const mayAnswer = this.#timeline.mayAnswer(version, startMs, nowMs);
+    this.#timeline.seen(version, startMs, nowMs);
+    if (mayAnswer) return;
     this.kinds[kind].stale++;
     this.#note(kind, `stale: it began when ${version} was no longer active, and ${version} answered`);
   }

@@ -68,7 +68,7 @@ export class Operator {
     const hold = this.#knowsHold ? move.hold : null;
     const doneBefore = ledger.total("done");
     const calledAtMs = clock.nowMs();
-    timeline.call(move.to, calledAtMs);
+    timeline.call({ to: move.to, isHeld: hold !== null }, calledAtMs);
     const { status, body } =
       move.call === "rollback"
         ? await this.#post("/rollback", { reason: "drill" })

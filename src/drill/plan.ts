@@ -47,7 +47,7 @@ export function planMoves(count: number): Move[] {
       to,
       hold: isHoldCycle && call === "switch" ? HOLD : null,
       pauseMs: isLast || number % LONG_PAUSE_EVERY === 0 ? LONG_PAUSE_MS : SHORT_PAUSE_MS,
-      isRehearsed: number === Math.min(3, count) && call === "switch",
+      isRehearsed: number === (count < 3 ? 1 : 3),
       killsWorker: number === killAfter,
     };
   });

@@ -1,14 +1,18 @@
 /**
  * Timeline: which version may answer a request, by when the switches were called and answered. Pure.
  *
- * A version may answer from the call of the switch to it until the answer of the next switch. A request may be
- * answered by any version that could do so at some moment of its life; by another one it is stale.
+ * A version may answer from the call of the switch to it until the answer of the next switch. With `hold` no longer
+ * than until the first answer of the next version, whoever got that. A request may be answered by any version that
+ * could do so at some moment of its life; by another one it is stale.
  */
 import type { Version } from "../core/version.ts";
 
 interface Move {
   readonly to: Version;
+  readonly isHeld: boolean;
   readonly calledAtMs: number;
+  /** From then on the version before may answer nothing that begins. Infinite until it is known. */
+  endsBeforeAtMs: number;
   /** Infinite while the call runs. */
   answeredAtMs: number;
 }
@@ -22,17 +26,30 @@ export class Timeline {
   readonly #moves: Move[];
 
   constructor(first: Version, nowMs: number) {
-    this.#moves = [{ to: first, calledAtMs: nowMs, answeredAtMs: nowMs }];
+    this.#moves = [
+      { to: first, isHeld: false, calledAtMs: nowMs, endsBeforeAtMs: nowMs, answeredAtMs: nowMs },
+    ];
   }
 
   /** A switch is called. It may begin at once. */
-  call(to: Version, nowMs: number): void {
-    this.#moves.push({ to, calledAtMs: nowMs, answeredAtMs: Number.POSITIVE_INFINITY });
+  call({ to, isHeld }: { to: Version; isHeld: boolean }, nowMs: number): void {
+    const never = Number.POSITIVE_INFINITY;
+    this.#moves.push({ to, isHeld, calledAtMs: nowMs, endsBeforeAtMs: never, answeredAtMs: never });
+  }
+
+  /** A request that began at `startMs` is answered by `version` now. */
+  seen(version: Version, startMs: number, nowMs: number): void {
+    const [before, last] = this.#moves.slice(-2);
+    if (!last?.isHeld || last.to !== version) return;
+    // One that began before may be of the last time that this version was active.
+    if (startMs > (before?.answeredAtMs ?? 0)) last.endsBeforeAtMs = Math.min(last.endsBeforeAtMs, nowMs);
   }
 
   answer(nowMs: number): void {
     const last = this.#moves.at(-1);
-    if (last) last.answeredAtMs = nowMs;
+    if (!last) return;
+    last.answeredAtMs = nowMs;
+    last.endsBeforeAtMs = Math.min(last.endsBeforeAtMs, nowMs);
   }
 
   /** The call was refused: nothing may have changed. */
@@ -62,7 +79,7 @@ export class Timeline {
       const move = this.#moves[i];
       if (!move) break;
       if (move.calledAtMs <= endMs && isAsked(move.to)) return true;
-      servesUntilMs = move.answeredAtMs;
+      servesUntilMs = move.endsBeforeAtMs;
     }
     return false;
   }
