@@ -94,6 +94,7 @@ test("a backend's fault, a client that left and a refused connection are no refu
       "headers_too_large",
       "pool_exhausted",
       "too_many_requests_in_flight",
+      "hold_full",
       "drain_deadline",
       "loop_detected",
       "internal_error",
