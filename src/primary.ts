@@ -10,6 +10,7 @@ import type { Config } from "./config/schema.ts";
 import { withoutSecrets } from "./config/to-config.ts";
 import { startAdminListener } from "./control-plane/admin/admin-listener.ts";
 import { createAdminRouter } from "./control-plane/admin/router.ts";
+import { createEvents } from "./control-plane/events/create-events.ts";
 import { readBootId } from "./control-plane/switch/boot-id.ts";
 import { openFileStore } from "./control-plane/switch/file-store.ts";
 import { Switcher } from "./control-plane/switch/switcher.ts";
@@ -66,6 +67,14 @@ async function startPrimary(config: Config): Promise<void> {
   let phase: "starting" | "running" | "ending" = "starting";
   const socket = await bindListeningSocket(config.server.host, config.server.port, PORT_PATIENCE_MS);
 
+  const events = createEvents({
+    clock: systemClock,
+    log,
+    switchView: () => switcher.status(),
+    workers: () => supervisor.workers(),
+    collect: (timeoutMs) => supervisor.collect(timeoutMs),
+    readiness: () => readiness(phase, supervisor),
+  });
   const supervisor: Supervisor = new Supervisor({
     config: withoutSecrets(config),
     socket,
@@ -77,6 +86,7 @@ async function startPrimary(config: Config): Promise<void> {
     log,
     workerFlags: workerFlags([...process.execArgv, process.env.NODE_OPTIONS].join(" ")),
     onAdminCall: (call) => route(call),
+    onWorkerState: events.onWorkerState,
     onListenFailed: (message) => {
       log.fatal({ host: config.server.host, port: socket.port }, `a worker cannot listen: ${message}`);
       supervisor.killAll();
@@ -91,12 +101,19 @@ async function startPrimary(config: Config): Promise<void> {
     clock: systemClock,
     bootId: await readBootId(),
     log,
-    observe: { switchEnded: (end) => metrics.switches.switchEnded(end), changed: () => {} },
+    observe: {
+      switchEnded: (end) => {
+        metrics.switches.switchEnded(end);
+        events.observe.switchEnded(end);
+      },
+      changed: (change) => events.observe.changed(change),
+    },
   });
   const metrics = createMetrics({
     config,
     workers: supervisor,
     switchView: () => switcher.status(),
+    subscribers: events.subscribers,
     build,
     clock: systemClock,
   });
@@ -105,6 +122,7 @@ async function startPrimary(config: Config): Promise<void> {
     store,
     fleet: supervisor,
     metrics,
+    events: events.subscribers,
     config,
     build,
     clock: systemClock,
@@ -115,6 +133,7 @@ async function startPrimary(config: Config): Promise<void> {
 
   const end = async (): Promise<void> => {
     phase = "ending";
+    events.close(); // at once: a stream has no end of its own to wait for
     const lastSwitch = switcher.close(); // no new one; one that runs ends with its workers at the latest
     await supervisor.stop(config.server.shutdownGraceMs);
     await lastSwitch;
@@ -140,6 +159,7 @@ async function startPrimary(config: Config): Promise<void> {
   );
   for (const problem of recovered.damaged)
     log.error({ state_dir: config.stateDir }, `state is damaged: ${problem}`);
+  events.start();
   await supervisor.start();
   if (phase === "starting") {
     phase = "running";

@@ -24,6 +24,26 @@ export interface AdminAnswer {
   readonly body: string;
 }
 
+/**
+ * An answer that has a head and then goes on until one side ends it; its `body` is empty. On the admin listener
+ * only: a worker relays whole answers.
+ */
+export interface AdminStream extends AdminAnswer {
+  /** Called once the head is on its way; not for HEAD. @returns what is called when the connection is gone. */
+  open(sink: AdminSink): () => void;
+}
+
+/** Where a stream is written to. Nothing here waits or throws, also when the client has left. */
+export interface AdminSink {
+  write(text: string): void;
+  /** What was written and has not been handed to the system yet. */
+  waitingBytes(): number;
+  /** Ends it in order; a client that does not take what still waits is cut soon after. */
+  end(): void;
+  /** Cuts it. */
+  destroy(): void;
+}
+
 /** Every request field that the admin API looks at. */
 export const ADMIN_HEADERS = [
   "accept",
@@ -31,6 +51,7 @@ export const ADMIN_HEADERS = [
   "content-type",
   "host",
   "idempotency-key",
+  "last-event-id",
   "origin",
 ] as const;
 export type AdminHeader = (typeof ADMIN_HEADERS)[number];

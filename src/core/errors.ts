@@ -201,6 +201,11 @@ export const ADMIN_ERRORS = {
     about: "a fault of the proxy itself; the log has the details",
   },
   NOT_READY: { status: 503, source: "proxy", about: "no worker is ready to switch, or the daemon is ending" },
+  TOO_MANY_SUBSCRIBERS: {
+    status: 503,
+    source: "proxy",
+    about: "32 clients read GET /events already; see Retry-After",
+  },
 } as const satisfies Record<string, ErrorSpec>;
 
 export const ERROR_CODES = { ...FORWARD_ERRORS, ...ADMIN_ERRORS } as const;

@@ -33,6 +33,16 @@ export interface SwitchView {
   readonly lastProbes: ReadonlyMap<Version, { readonly ok: boolean }>;
 }
 
+/** Why a client of GET /events was cut off by us. A closed set. */
+export const SUBSCRIBER_DROP_REASONS = ["slow", "full"] as const;
+export type SubscriberDropReason = (typeof SUBSCRIBER_DROP_REASONS)[number];
+
+/** What a scrape needs of the clients of GET /events. */
+export interface SubscriberView {
+  readonly size: number;
+  readonly dropped: Readonly<Record<SubscriberDropReason, number>>;
+}
+
 /** Everything read for one scrape. */
 export interface Scrape {
   readonly workers: ReturnType<WorkerSource["workers"]>;
@@ -41,6 +51,7 @@ export interface Scrape {
   readonly silent: readonly number[];
   readonly retired: readonly WorkerStats[];
   readonly switch: SwitchView;
+  readonly subscribers: SubscriberView;
 }
 
 /** What is counted as an upstream error; each is there from the start, so that a rate sees the first one. */
@@ -93,6 +104,7 @@ export function daemonFamilies(scrape: Scrape, config: Pick<Config, "backends">,
     ...upstreamFamilies(everyStats, versions),
     ...switchFamilies(scrape, config),
     ...workerFamilies(scrape),
+    ...subscriberFamilies(scrape.subscribers),
     new Tally("build_info").add({ version: build.version, node: build.node }, 1).family(),
   ];
 }
@@ -243,6 +255,12 @@ function workerFamilies({ workers, size, stats, silent, retired }: Scrape): Fami
     new Tally("workers_gc_cycles_total").add({}, gcCycles).family(),
     new Tally("workers_gc_seconds_total").add({}, gcSeconds).family(),
   ];
+}
+
+function subscriberFamilies({ size, dropped }: SubscriberView): Family[] {
+  const drops = new Tally("event_subscribers_dropped_total");
+  for (const reason of SUBSCRIBER_DROP_REASONS) drops.add({ reason }, dropped[reason]);
+  return [new Tally("event_subscribers").add({}, size).family(), drops.family()];
 }
 
 function family(key: MetricKey, samples: readonly Sample[]): Family {

@@ -149,6 +149,16 @@ export const METRICS = {
     help: "Time spent in garbage collection in all workers.",
     labels: [],
   },
+  event_subscribers: {
+    type: "gauge",
+    help: "Clients that read GET /events now.",
+    labels: [],
+  },
+  event_subscribers_dropped_total: {
+    type: "counter",
+    help: "Clients of GET /events that were cut off: slow (more than 64 KiB waited for them) or full (two came for the last place).",
+    labels: ["reason"],
+  },
   build_info: {
     type: "gauge",
     help: "Always 1; the labels say which build runs.",

@@ -9,7 +9,13 @@ import type { Config } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Build } from "./build.ts";
 import { type ExpositionFormat, type Family, writeExposition } from "./exposition.ts";
-import { daemonFamilies, type Scrape, type SwitchView, type WorkerSource } from "./families.ts";
+import {
+  daemonFamilies,
+  type Scrape,
+  type SubscriberView,
+  type SwitchView,
+  type WorkerSource,
+} from "./families.ts";
 import { processFamilies, registryFamilies, startProcessMetrics } from "./process-families.ts";
 import { type MetricsSummary, summarize } from "./summary.ts";
 import { SwitchMetrics } from "./switch-metrics.ts";
@@ -28,11 +34,13 @@ export interface MetricsSources {
   readonly config: Pick<Config, "backends" | "upstream">;
   readonly workers: WorkerSource;
   readonly switchView: () => SwitchView;
+  readonly subscribers: SubscriberView;
   readonly build: Build;
   readonly clock: Clock;
 }
 
-export function createMetrics({ config, workers, switchView, build, clock }: MetricsSources): Metrics {
+export function createMetrics(sources: MetricsSources): Metrics {
+  const { config, workers, switchView, subscribers, build, clock } = sources;
   const primary = startProcessMetrics();
   const switches = new SwitchMetrics(config.backends.map(({ version }) => version));
 
@@ -46,6 +54,7 @@ export function createMetrics({ config, workers, switchView, build, clock }: Met
       workers: workers.workers(),
       size: workers.size,
       switch: switchView(),
+      subscribers,
     };
   };
 

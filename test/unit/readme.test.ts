@@ -283,6 +283,7 @@ function router(readAllow: readonly string[]): ReturnType<typeof createAdminRout
     store: { history: fail },
     fleet: { workers: fail, collect: fail },
     metrics: { text: fail, summary: fail },
+    events: { open: fail, isFull: false, isClosed: false },
     config: {
       admin: {
         host: "127.0.0.1",

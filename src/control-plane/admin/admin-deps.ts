@@ -5,6 +5,7 @@ import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Build } from "../../telemetry/build.ts";
 import type { Metrics } from "../../telemetry/scrape.ts";
+import type { EventSubscribers } from "../events/event-subscribers.ts";
 import type { StateStore } from "../switch/state-store.ts";
 import type { Switcher } from "../switch/switcher.ts";
 import type { Fleet } from "../workers/fleet.ts";
@@ -14,6 +15,7 @@ export interface AdminDeps {
   readonly store: Pick<StateStore, "history">;
   readonly fleet: Pick<Fleet, "workers" | "collect">;
   readonly metrics: Pick<Metrics, "text" | "summary">;
+  readonly events: Pick<EventSubscribers, "open" | "isFull" | "isClosed">;
   readonly config: Pick<Config, "admin" | "backends">;
   readonly build: Build;
   readonly readiness: () => Readiness;

@@ -21,6 +21,7 @@ import type { AdminAnswer, AdminCall } from "../../core/admin-call.ts";
 import { ERROR_CODES, type ErrorCode, ProxyError, StartError } from "../../core/errors.ts";
 import { hostAndPort } from "../../core/host-and-port.ts";
 import { readAdminCall, writeAdminAnswer } from "../../http/admin-exchange.ts";
+import { isStream, writeAdminStream } from "../../http/admin-stream.ts";
 import { PROBLEM_TYPE, problemAnswer, problemBody, problemFromError } from "../../http/problem.ts";
 import type { AdminLog } from "./admin-deps.ts";
 import { clientNameOf } from "./client-certificate.ts";
@@ -54,7 +55,7 @@ export interface AdminListener {
   readonly url: string;
   /** 0 on a Unix socket. */
   readonly port: number;
-  /** Stops accepting, lets calls that run end within 2 s, then cuts the rest. Never rejects. */
+  /** Stops accepting, lets calls that run end within 2 s, then cuts the rest, streams too. Never rejects. */
   close(): Promise<void>;
 }
 
@@ -66,7 +67,8 @@ export async function startAdminListener(options: AdminListenerOptions): Promise
   const server = makeServer(tls, names, (req, res) => {
     void answerCall(req, names.get(req.socket), options).then((answer) => {
       if (isClosing) res.shouldKeepAlive = false;
-      writeAdminAnswer(req, res, answer);
+      if (isStream(answer)) writeAdminStream(req, res, answer);
+      else writeAdminAnswer(req, res, answer);
     });
   });
   server.maxConnections = MAX_CONNECTIONS;

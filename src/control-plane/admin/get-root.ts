@@ -13,6 +13,7 @@ POST /resume     {}                           they go on
 GET  /status     what serves, workers, health, drain, cool-down
 GET  /metrics    Prometheus text; JSON with Accept: application/json
 GET  /history    the switches that happened, newest first; ?limit=50
+GET  /events     every change as it happens, as a stream of events (SSE)
 GET  /livez      200 while the daemon runs
 GET  /readyz     200 while every worker listens
 

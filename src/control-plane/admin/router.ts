@@ -11,6 +11,7 @@ import { problemAnswer } from "../../http/problem.ts";
 import { accessRules, checkAccess, type Need } from "./access.ts";
 import type { AdminDeps } from "./admin-deps.ts";
 import type { Caller } from "./caller.ts";
+import { getEvents } from "./get-events.ts";
 import { getLivez, getReadyz } from "./get-health.ts";
 import { getHistory } from "./get-history.ts";
 import { getMetrics } from "./get-metrics.ts";
@@ -40,6 +41,7 @@ export const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
   ["/status", { methods: READ, need: "read", handle: (_, deps) => getStatus(deps) }],
   ["/metrics", { methods: READ, need: "read", handle: getMetrics }],
   ["/history", { methods: READ, need: "read", handle: getHistory }],
+  ["/events", { methods: READ, need: "read", handle: getEvents }],
   ["/livez", { methods: READ, need: "open", handle: () => getLivez() }],
   ["/readyz", { methods: READ, need: "open", handle: (_, deps) => getReadyz(deps) }],
 ]);

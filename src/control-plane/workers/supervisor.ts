@@ -58,6 +58,8 @@ export interface SupervisorOptions {
   /** Flags of the workers' node, such as the size of the young generation. */
   readonly workerFlags: readonly string[];
   readonly onAdminCall: (call: AdminCall) => Promise<AdminAnswer>;
+  /** Told after each change, also when a worker is gone. */
+  readonly onWorkerState?: (worker: number, pid: number, state: WorkerState | "gone") => void;
   /** A worker cannot listen: nothing that a restart would mend. */
   readonly onListenFailed: (message: string) => void;
 }
@@ -157,8 +159,9 @@ export class Supervisor implements Fleet {
       if (slot.restartTimer !== null) clearTimeout(slot.restartTimer);
     }
     await Promise.all(
-      this.#processes().map(async ({ process }) => {
+      this.#processes().map(async ({ slot, process }) => {
         process.state = "stopping";
+        this.#options.onWorkerState?.(slot.id, process.pid, "stopping");
         if (process.isInformed) process.channel.send({ type: "stop", graceMs });
         else process.worker.process.kill("SIGKILL"); // it does not listen yet, and would not hear
         const ended = await Promise.race([process.exited.then(() => true), delay(graceMs + STOP_MARGIN_MS)]);
@@ -202,6 +205,7 @@ export class Supervisor implements Fleet {
       stats: null,
     };
     slot.process = process;
+    this.#options.onWorkerState?.(slot.id, process.pid, "starting");
     const startLimit = setTimeout(() => {
       log.error(
         { worker: slot.id, worker_pid: process.pid, limit_ms: START_LIMIT_MS },
@@ -225,6 +229,7 @@ export class Supervisor implements Fleet {
       case "listening":
         process.state = "listening";
         this.#options.watcher.onWorker({ type: "worker-listening", pid: process.pid });
+        this.#options.onWorkerState?.(slot.id, process.pid, "listening");
         this.#options.log.info({ worker: slot.id, worker_pid: process.pid }, "worker listens");
         if (this.#slots.every((each) => each.process?.state === "listening")) {
           this.#onAllListening?.();
@@ -281,6 +286,7 @@ export class Supervisor implements Fleet {
     slot.process = null;
     this.#desk.forget(process.pid);
     this.#options.watcher.onWorker({ type: "worker-gone", pid: process.pid });
+    this.#options.onWorkerState?.(slot.id, process.pid, "gone");
     if (this.#isStopping) return;
     const { clock, log } = this.#options;
     if (clock.nowMs() - process.startedAtMs >= SOUND_AFTER_MS) slot.delayMs = FIRST_DELAY_MS;

@@ -107,10 +107,18 @@ function startMetrics(changes: Partial<Daemon> = {}) {
     retired: () => daemon.retired,
   };
   const clock = new ManualClock({ wallMs: 1_700_000_000_999 });
+  const subscribers = { size: 3, dropped: { slow: 2, full: 1 } };
   const build = { version: "1.2.3", node: "24.0.0" };
   return {
     daemon,
-    metrics: createMetrics({ config: CONFIG, workers, switchView: () => daemon.switch, build, clock }),
+    metrics: createMetrics({
+      config: CONFIG,
+      workers,
+      switchView: () => daemon.switch,
+      subscribers,
+      build,
+      clock,
+    }),
   };
 }
 

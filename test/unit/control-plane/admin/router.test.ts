@@ -85,6 +85,7 @@ function startRouter(changes: Partial<AdminDeps> = {}) {
       text: async (format) => `${format}\n`,
       summary: () => Promise.reject(new ProxyError("INTERNAL_ERROR", "not part of this test")),
     },
+    events: { open: () => () => {}, isFull: false, isClosed: false },
     config: {
       admin: {
         host: "127.0.0.1",
@@ -122,6 +123,7 @@ const ROUTES = {
   "/status": "GET, HEAD",
   "/metrics": "GET, HEAD",
   "/history": "GET, HEAD",
+  "/events": "GET, HEAD",
   "/livez": "GET, HEAD",
   "/readyz": "GET, HEAD",
 };
