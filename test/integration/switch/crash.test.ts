@@ -3,10 +3,8 @@
  * be, and the history stays one chain.
  */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, test } from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
+import { killLoop } from "../../soak/kill-loop.ts";
 import { request } from "../../support/http-client.ts";
 import { startLoad } from "../../support/load-driver.ts";
 import { sayName, startPair } from "../../support/pair.ts";
@@ -19,81 +17,13 @@ const { proxy } = await startPair(
   { workers: 2, config: { switch: { probe: { interval: "0s" } } } },
 );
 
-interface Entry {
-  readonly epoch: number;
-  readonly from: string;
-  readonly to: string;
-  readonly hash: string;
-  readonly prev: string;
-}
-
-async function historyOnDisk(): Promise<Entry[]> {
-  const text = await readFile(join(proxy.stateDir, ".history.jsonl"), "utf8");
-  if (text === "") return []; // killed after the file was made, before its first line
-  assert.ok(text.endsWith("\n"), "the last line is whole");
-  return text
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line) as Entry);
-}
-
-function assertChain(entries: readonly Entry[]): void {
-  for (const [i, entry] of entries.entries()) {
-    assert.equal(entry.epoch, i + 1, "no epoch is skipped or used twice");
-    assert.equal(entry.prev, entries[i - 1]?.hash ?? "");
-    assert.equal(entry.from, entries[i - 1]?.to ?? "v1");
-  }
-}
-
 test(`after ${CRASHES} kill -9 of the primary in a loop of switches, each start serves what was acknowledged`, {
   timeout: 170_000,
-}, async () => {
-  let epochBefore = 0;
-  for (let crash = 0; crash < CRASHES; crash++) {
-    /** The last answer that came, and the version that a call without an answer asked for. */
-    let acknowledged = await proxy
-      .status()
-      .then(({ epoch, current_version }) => ({ epoch, version: current_version }));
-    let asked: string | null = null;
-    let isOver = false;
-    const switching = (async () => {
-      while (!isOver) {
-        asked = acknowledged.version === "v1" ? "v2" : "v1";
-        const reply = await proxy.admin("POST", "/switch", { body: { version: asked } }).catch(() => null);
-        if (reply === null) return; // the answer was lost
-        assert.equal(reply.status, 200, reply.body);
-        acknowledged = { epoch: Number(reply.json().epoch), version: asked };
-        asked = null;
-      }
-    })();
-    // Any moment will do: the promise holds at every one of them.
-    await delay(Math.random() * 60);
-    await proxy.kill();
-    isOver = true;
-    await switching;
-    await proxy.allGone(15_000);
-    proxy.start();
-    await proxy.waitReady();
-    const { epoch, current_version: serving, state } = await proxy.status();
-    const place = `crash ${crash}: ${JSON.stringify({ acknowledged, asked, epoch, serving })}`;
-    assert.ok(epoch >= epochBefore && epoch >= acknowledged.epoch, place);
-    if (epoch === acknowledged.epoch) assert.equal(serving, acknowledged.version, place);
-    else {
-      assert.equal(epoch, acknowledged.epoch + 1, place);
-      assert.notEqual(asked, null, place);
-      assert.equal(serving, asked, place);
-    }
-    assert.equal((await request(proxy.port)).body, serving, place);
-    assert.equal((state as { damaged: boolean }).damaged, false, place);
-    const history = await historyOnDisk().catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT" && epoch === 0) return [];
-      throw error;
-    });
-    assert.equal(history.length, epoch, place);
-    assertChain(history);
-    epochBefore = epoch;
-  }
-  assert.ok(epochBefore >= CRASHES / 3, `only ${epochBefore} switches: nothing was tried`);
+}, async (t) => {
+  const seed = Math.floor(Math.random() * 2 ** 31);
+  const { figures } = await killLoop(t, { rounds: CRASHES, seed });
+  t.diagnostic(`seed ${seed}: ${JSON.stringify(figures)}`);
+  assert.ok(figures.acknowledged >= CRASHES / 3, `only ${figures.acknowledged} switches: nothing was tried`);
 });
 
 test("kill -9 of a worker between requests loses none and does not turn the version back", {

@@ -1,4 +1,5 @@
-/** A second process for the tests of the state folder: `<lock|append> <folder>`; says on stdout what it got. */
+/** A second process for the tests of the state folder: `<lock|append|switch> <folder>`; says on stdout what it got. */
+import { writeSync } from "node:fs";
 import { openFileStore } from "../../../../src/control-plane/switch/file-store.ts";
 import { lockStateDir } from "../../../../src/control-plane/switch/state-lock.ts";
 import { systemClock } from "../../../../src/core/clock.ts";
@@ -32,8 +33,24 @@ async function append(): Promise<void> {
   await store.release();
 }
 
+/** One switch from v1 to v2; every call on the folder is made by then. */
+async function switchOnce(): Promise<void> {
+  const { store, recovered } = await openFileStore({
+    stateDir: folder,
+    versions: ["v1", "v2"],
+    clock: systemClock,
+  });
+  const entry = newEntry(recovered.epoch + 1, { from: "v1", to: "v2" });
+  const said = await store.append(entry).then(
+    () => "switched",
+    (error: unknown) => `failed ${String(error)}`,
+  );
+  writeSync(1, `${said}\n`); // at once: it may be killed at the next call
+  await store.release();
+}
+
 try {
-  await (what === "lock" ? lock() : append());
+  await (what === "lock" ? lock() : what === "switch" ? switchOnce() : append());
 } catch (error) {
   if (!(error instanceof StartError)) throw error;
   console.log(`refused ${error.exitCode} ${error.message}`);
