@@ -19,6 +19,7 @@ import { createPools } from "./data-plane/forward/pools.ts";
 import { RetryBudget } from "./data-plane/forward/retry-budget.ts";
 import { startSweeper } from "./data-plane/forward/sweeper.ts";
 import { Hold, systemTimers } from "./data-plane/hold.ts";
+import { KeepWarm } from "./data-plane/keep-warm.ts";
 import { createAdminRelay } from "./data-plane/listener/admin-relay.ts";
 import { keepAliveLines } from "./data-plane/listener/client-connection.ts";
 import { createTrust } from "./data-plane/listener/client-side.ts";
@@ -29,7 +30,11 @@ import { createPipeline } from "./data-plane/pipeline.ts";
 import { prepare } from "./data-plane/prepare.ts";
 import { Recorder } from "./data-plane/record/record.ts";
 import { Serving } from "./data-plane/serving.ts";
+
 import { SwitchOrders } from "./data-plane/switch-orders.ts";
+
+import { warming } from "./data-plane/warm-up.ts";
+
 import { createWorkerReport } from "./data-plane/worker-report.ts";
 import type { Ask } from "./health/probe.ts";
 import { Channel, type IpcEnd } from "./ipc/channel.ts";
@@ -177,15 +182,26 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
   });
 
   const drains = new Drains(systemClock);
+  const keepWarm = new KeepWarm({
+    windowMs: config.switch.rollbackWindowMs,
+    request: config.switch.probe,
+    nowMs: () => performance.now(),
+    pool,
+  });
   const switchOrders = new SwitchOrders({
     serving,
     drains,
+    keepWarm,
     hold,
-    prepare: (version, waitMs, signal) => {
+    prepare: async (version, waitMs, signal) => {
       const backend = serving.backend(version);
       const askBackend: Ask = (request, handler) => ask(pool(backend), backend, request, handler);
-      const limits = { waitMs, totalMs: waitMs + config.switch.prepareTimeoutMs };
-      return prepare(askBackend, config.switch.probe, limits, systemClock, signal);
+      const { probe, prepareTimeoutMs, warmConnections } = config.switch;
+      const target = warming(warmConnections, share, () => pool(serving.current.active), pool(backend));
+      const limits = { waitMs, totalMs: waitMs + prepareTimeoutMs };
+      const seen = await prepare(askBackend, target, probe, limits, systemClock, signal);
+      if (seen.passed) keepWarm.rest(backend);
+      return seen;
     },
     answer: (answer) => channel.send(answer),
   });
@@ -221,6 +237,7 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
         if (ending.isEnding) return;
         ending.isEnding = true;
         hold.close(); // what waits still finishes
+        keepWarm.end();
         void stopListener({
           listener,
           backends: serving.backends,

@@ -20,6 +20,7 @@ import {
 import { checkTogether } from "./rules.ts";
 import {
   addressOrCidr,
+  autoOrCount,
   backendUrl,
   countOrAuto,
   duration,
@@ -43,6 +44,7 @@ import {
 
 const MAP = "a map (keys with values)";
 const MAX_WORKERS = 256;
+const MAX_WARM_CONNECTIONS = 1_000;
 
 /** A map of known keys; nothing at all (`server:`) is the same as leaving it out. */
 function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
@@ -131,6 +133,8 @@ const switching = section({
     max_requests: connections().prefault(10_000),
     max_bytes: size("64KiB", "1024GiB").prefault("64MiB"),
   }),
+  warm_connections: autoOrCount(0, MAX_WARM_CONNECTIONS).prefault("auto"),
+  rollback_window: time("0s").prefault("5m"),
   drain: section({
     deadline: time("0s").prefault("30s"),
     websocket_window: time("0s").prefault("10s"),
@@ -281,6 +285,8 @@ export interface Config {
     readonly persistTimeoutMs: number;
     readonly commitTimeoutMs: number;
     readonly hold: { readonly maxRequests: number; readonly maxBytes: number };
+    readonly warmConnections: number | "auto"; // per backend, over all workers
+    readonly rollbackWindowMs: number; // 0 is off
     readonly drain: { readonly deadlineMs: number; readonly websocketWindowMs: number };
   };
   readonly admin: {

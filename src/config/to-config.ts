@@ -117,6 +117,8 @@ function switchConfig({ probe, hold, drain, ...limits }: Settings["switch"]): Co
     persistTimeoutMs: limits.persist_timeout,
     commitTimeoutMs: limits.commit_timeout,
     hold: { maxRequests: hold.max_requests, maxBytes: hold.max_bytes },
+    warmConnections: limits.warm_connections,
+    rollbackWindowMs: limits.rollback_window,
     drain: { deadlineMs: drain.deadline, websocketWindowMs: drain.websocket_window },
   };
 }

@@ -78,6 +78,13 @@ export function countOrAuto(max: number, resolveAuto: () => number) {
   );
 }
 
+/** `auto` stays `auto`: what it stands for shows only later. */
+export function autoOrCount(min: number, max: number) {
+  return setting<number | "auto">(`auto or a whole number from ${min} to ${max}`, (input) =>
+    input === "auto" ? { value: input } : readWholeNumber(input, min, max),
+  );
+}
+
 function readWholeNumber(input: unknown, min: number, max: number): Reading<number> {
   if (typeof input === "number" && Number.isInteger(input) && input >= min && input <= max) {
     return { value: input };

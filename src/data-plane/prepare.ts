@@ -1,6 +1,6 @@
 /**
  * Prepare: a worker's side of a switch. Probes the target through the worker's own pool, so that its
- * connections are proved and stay warm, and says what it saw.
+ * connections are proved and stay warm, lets more be opened for the traffic, and says what it saw.
  *
  * Ends by itself within its limit, also when nobody is left to tell it to.
  */
@@ -9,6 +9,7 @@ import type { ProbeConfig } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import { type Ask, type ProbeReport, probe } from "../health/probe.ts";
 import type { PrepareReport } from "../ipc/messages.ts";
+import type { WarmUpResult } from "./warm-up.ts";
 
 /** What a report holds at most: with `wait` a gate may probe for minutes. */
 const MOST_PROBES_TOLD = 20;
@@ -22,12 +23,21 @@ export interface PrepareLimits {
   readonly totalMs: number;
 }
 
+/** The pool of the target, as far as prepare knows it. */
+export interface Warming {
+  /** Opens the connections that the traffic will want. Never rejects. */
+  warmUp(signal: AbortSignal): Promise<WarmUpResult>;
+  /** How many are open and idle. */
+  warm(): number;
+}
+
 /**
- * Passes after `successes` good probes in a row. A bad one refuses at once, or, while `waitMs` lasts, starts the
- * count anew. Never rejects.
+ * Passes after `successes` good probes in a row and the warm-up. A bad one refuses at once, or, while `waitMs` lasts,
+ * starts the count anew. Never rejects.
  */
 export async function prepare(
   ask: Ask,
+  warming: Warming,
   config: ProbeConfig,
   { waitMs, totalMs }: PrepareLimits,
   clock: Clock,
@@ -37,7 +47,7 @@ export async function prepare(
   const timer = setTimeout(() => limit.abort(), totalMs);
   try {
     const stop = AbortSignal.any([signal, limit.signal]);
-    return await probeInARow(ask, config, waitMs, clock, stop);
+    return await probeInARow(ask, warming, config, waitMs, clock, stop);
   } finally {
     clearTimeout(timer);
   }
@@ -45,6 +55,7 @@ export async function prepare(
 
 async function probeInARow(
   ask: Ask,
+  warming: Warming,
   config: ProbeConfig,
   waitMs: number,
   clock: Clock,
@@ -52,19 +63,46 @@ async function probeInARow(
 ): Promise<PrepareReport> {
   const startedMs = clock.nowMs();
   const probes: ProbeReport[] = [];
-  for (let inARow = 0; inARow < config.successes; ) {
+  const note = (report: ProbeReport): void => {
+    probes.push(report);
+    if (probes.length > MOST_PROBES_TOLD) probes.shift();
+  };
+  for (let inARow = 0; ; ) {
     if (probes.length > 0) {
       const waitLeftMs = waitMs - (clock.nowMs() - startedMs);
       await pause(inARow > 0 ? config.intervalMs : pauseAfterBadMs(config, waitLeftMs), signal);
     }
     const report = await probe(ask, config, clock, signal);
-    probes.push(report);
-    if (probes.length > MOST_PROBES_TOLD) probes.shift();
+    note(report);
     inARow = report.ok ? inARow + 1 : 0;
-    if (!report.ok && (signal.aborted || clock.nowMs() - startedMs >= waitMs))
-      return { passed: false, probes };
+    if (inARow >= config.successes) {
+      const fault = await warmUpFault(warming, clock, signal);
+      if (fault === null) return { passed: true, probes, warm: warming.warm() };
+      note(fault);
+      inARow = 0;
+    }
+    if (inARow === 0 && (signal.aborted || clock.nowMs() - startedMs >= waitMs))
+      return { passed: false, probes, warm: warming.warm() };
   }
-  return { passed: true, probes };
+}
+
+/** A connection that cannot be made is told like a bad probe; null: all are open. */
+async function warmUpFault(
+  { warmUp }: Warming,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<ProbeReport | null> {
+  const startedMs = clock.nowMs();
+  const { fault, isCutShort } = await warmUp(signal);
+  if (fault === null) return null;
+  const durationMs = Math.round((clock.nowMs() - startedMs) * 10) / 10;
+  return {
+    ok: false,
+    saw: `warm-up: ${fault}`,
+    status: null,
+    durationMs,
+    ...(isCutShort ? { isCutShort } : {}),
+  };
 }
 
 /** Not past the time to wait: the last probe is made when that ends. */

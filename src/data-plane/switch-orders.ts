@@ -6,12 +6,14 @@
 import type { Version } from "../core/version.ts";
 import type { FromWorker, PrepareReport, SwitchOrder } from "../ipc/messages.ts";
 import type { Hold } from "./hold.ts";
+import type { KeepWarm } from "./keep-warm.ts";
 import type { Drains } from "./listener/drain.ts";
 import type { Serving } from "./serving.ts";
 
 export interface SwitchOrderParts {
   readonly serving: Serving;
   readonly drains: Pick<Drains, "start" | "cancel">;
+  readonly keepWarm: Pick<KeepWarm, "start" | "stop">;
   readonly hold: Pick<Hold, "begin" | "release">;
   /** Never rejects. */
   prepare(version: Version, waitMs: number, signal: AbortSignal): Promise<PrepareReport>;
@@ -53,11 +55,15 @@ export class SwitchOrders {
   }
 
   #apply({ snapshot, drain, release }: SwitchOrder & { type: "apply-snapshot" }): void {
-    const { serving, drains, hold, answer } = this.#parts;
+    const { serving, drains, keepWarm, hold, answer } = this.#parts;
     const left = serving.current.active;
     serving.apply(snapshot);
-    if (left !== serving.current.active) drains.start(left, drain);
+    if (left !== serving.current.active) {
+      drains.start(left, drain);
+      keepWarm.start(left);
+    }
     drains.cancel(serving.current.active); // one that is switched back to is no longer drained
+    keepWarm.stop(serving.current.active);
     if (release !== null) hold.release(release);
     answer({ type: "applied", epoch: serving.current.epoch });
   }

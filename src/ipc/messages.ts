@@ -76,4 +76,6 @@ export interface PrepareReport {
   readonly passed: boolean;
   /** The last probes, oldest first; at most 20. */
   readonly probes: readonly ProbeReport[];
+  /** Connections to the target that are open and wait for traffic. */
+  readonly warm: number;
 }

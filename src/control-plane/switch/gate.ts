@@ -22,6 +22,8 @@ export interface GateWorker {
   readonly answered: boolean;
   /** Oldest first. */
   readonly probes: readonly GateProbe[];
+  /** Its connections to the target that were open and waited for traffic. */
+  readonly warm_connections: number;
 }
 
 export interface GateProbe {
@@ -95,6 +97,7 @@ function toGateWorker({ worker, pid, report }: WorkerPrepared): GateWorker {
     passed: report?.passed ?? false,
     answered: report !== null,
     probes: report?.probes.map(toGateProbe) ?? [],
+    warm_connections: report?.warm ?? 0,
   };
 }
 

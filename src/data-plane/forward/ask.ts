@@ -10,7 +10,7 @@ import type { ConnectionPool, Waiter } from "./connection-pool.ts";
 /** @returns gives it up: nothing more is told then, and its connection is closed. */
 export function ask(
   pool: ConnectionPool,
-  { authority }: Backend,
+  backend: Backend,
   request: AskRequest,
   handler: AskHandler,
 ): () => void {
@@ -52,7 +52,7 @@ export function ask(
       connection = given;
       mayBeStale = isReused;
       handler.onSent();
-      given.start(answer, request.method, headOf(request, authority), false);
+      given.start(answer, request.method, askHead(backend, request), false);
       given.endRequest(null);
     },
     onNoConnection: ({ message }) => fail(message),
@@ -72,7 +72,8 @@ const OURS: readonly ProbeField[] = [
   { name: "Accept", value: "*/*" },
 ];
 
-function headOf({ method, path, host, headers }: AskRequest, authority: string): string {
+/** The head of such a request, which has no body. */
+export function askHead({ authority }: Backend, { method, path, host, headers }: AskRequest): string {
   const given = new Set(headers.map(({ name }) => name.toLowerCase()));
   const fields = [
     { name: "Host", value: host ?? authority },

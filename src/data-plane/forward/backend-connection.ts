@@ -82,6 +82,8 @@ export class BackendConnection implements ChunkSink {
   idleSinceMs = 0;
   /** How long the backend says that it keeps an idle connection; Infinity: it does not say. */
   idleLimitMs = Number.POSITIVE_INFINITY;
+  /** A request was sent on it. */
+  isUsed = false;
   readonly #socket: BackendSocket;
   readonly #owner: ConnectionOwner;
   readonly #writer: MessageWriter;
@@ -117,6 +119,7 @@ export class BackendConnection implements ChunkSink {
   start(handler: AnswerHandler, method: string, head: string, isUpgrade: boolean): void {
     this.#handler = handler;
     this.#state = HEAD;
+    this.isUsed = true;
     this.#method = method;
     this.#isUpgradeAsked = isUpgrade;
     this.#isRequestSent = false;

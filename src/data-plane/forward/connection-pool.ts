@@ -14,6 +14,7 @@ import {
   type ConnectionOwner,
 } from "./backend-connection.ts";
 import { type ConnectLimits, Connector } from "./connect.ts";
+import { isStale } from "./idle-limit.ts";
 
 export interface PoolLimits extends ConnectLimits, AnswerLimits {
   readonly maxConnections: number;
@@ -30,17 +31,22 @@ export interface Waiter extends AnswerHandler {
   onQueued(): void;
   /** A connection is being opened for it. */
   onConnecting(): void;
-  /** The connection is its own; `isReused` when it has carried an answer before. */
+  /** The connection is its own; `isReused` when it lay open before, so that it may have died meanwhile. */
   onConnected(connection: BackendConnection, isReused: boolean): void;
   /** POOL_EXHAUSTED, BACKEND_CONNECT_FAILED or BACKEND_CONNECT_TIMEOUT. */
   onNoConnection(error: ProxyError): void;
 }
 
 interface Opening {
-  /** null: it has left; the connection is opened all the same, for whoever comes next. */
+  /** null: it has left, or there was none; the connection is opened all the same, for whoever comes next. */
   waiter: Waiter | null;
+  /** Of a spare one: who asked for it. */
+  readonly onSpare: SpareHandler | null;
   cancel(): void;
 }
+
+/** How the opening of a spare connection ended; null: it is open. */
+export type SpareHandler = (error: ProxyError | null) => void;
 
 const SHORTEST_LOOK_MS = 20;
 const LONGEST_LOOK_MS = 1_000;
@@ -53,6 +59,8 @@ export class ConnectionPool implements ConnectionOwner {
   readonly #queue: Waiter[] = []; // in order of arrival; short, and not a Set: see core/roster.ts
   readonly #openings: Opening[] = [];
   readonly #closeIdle: NodeJS.Timeout;
+  /** Somebody keeps the idle ones alive, see keep-warm.ts: only the backend's limit closes them. */
+  isKept = false;
   /** Connections that are open or being opened. */
   #size = 0;
   #isEnding = false;
@@ -68,6 +76,48 @@ export class ConnectionPool implements ConnectionOwner {
   /** Connections in use or being opened, open and idle, and requests that wait for one. */
   get load(): { active: number; idle: number; queued: number } {
     return { active: this.#size - this.#idle.length, idle: this.#idle.length, queued: this.#queue.length };
+  }
+
+  /** Those that lie open, for keep-warm.ts; the one used last is the last. */
+  get idle(): readonly BackendConnection[] {
+    return this.#idle;
+  }
+
+  /** How many connections were in use at once since `sinceMs`: one is opened or taken only when all others are busy. */
+  usedSince(sinceMs: number): number {
+    const wereUsed = this.#idle.filter(({ isUsed, idleSinceMs }) => isUsed && idleSinceMs >= sinceMs);
+    return this.#size - this.#idle.length + wereUsed.length;
+  }
+
+  /** How many connections are open or being opened, without those that idle out by `untilMs`. */
+  lasting(untilMs: number): number {
+    const lost = this.#idle.filter((connection) => this.#isStale(connection, untilMs));
+    return this.#size - lost.length;
+  }
+
+  /**
+   * Opens a connection for nobody: it becomes idle, or goes to the first that waits. A limit is never passed for it.
+   *
+   * @returns gives it up, and nothing more is told then; null when there is no room.
+   */
+  openSpare(onSpare: SpareHandler): (() => void) | null {
+    if (this.#isEnding || this.#size >= this.limits.maxConnections) return null;
+    const opening = this.#startOpening(null, onSpare);
+    return () => {
+      const at = this.#openings.indexOf(opening);
+      if (at === -1) return; // it is over
+      this.#openings.splice(at, 1);
+      opening.cancel();
+      this.#size--;
+      this.#serveQueue();
+    };
+  }
+
+  /** Takes an idle connection out, for a request of our own on it alone. @returns whether it is still idle. */
+  takeOut(connection: BackendConnection): boolean {
+    const at = this.#idle.indexOf(connection);
+    if (at !== -1) this.#idle.splice(at, 1);
+    return at !== -1;
   }
 
   /** Calls back at once when a connection is idle or the queue is full, else later. */
@@ -102,12 +152,13 @@ export class ConnectionPool implements ConnectionOwner {
     for (const waiter of [...this.#queue.splice(0), ...openings.map((each) => each.waiter)]) {
       waiter?.onNoConnection(new ProxyError("POOL_EXHAUSTED", "the worker is ending"));
     }
+    for (const { onSpare } of openings) onSpare?.(new ProxyError("POOL_EXHAUSTED", "the worker is ending"));
     for (const connection of [...this.#idle]) connection.abort();
   }
 
   #takeIdle(): BackendConnection | undefined {
     const connection = this.#idle.pop();
-    if (connection === undefined || !isStale(connection, this.limits, performance.now())) return connection;
+    if (connection === undefined || !this.#isStale(connection, performance.now())) return connection;
     connection.abort();
     return this.#takeIdle();
   }
@@ -122,15 +173,21 @@ export class ConnectionPool implements ConnectionOwner {
   }
 
   #open(waiter: Waiter): void {
-    this.#size++;
-    const opening: Opening = { waiter, cancel: () => {} };
-    this.#openings.push(opening);
+    this.#startOpening(waiter, null);
     waiter.onConnecting();
+  }
+
+  #startOpening(waiter: Waiter | null, onSpare: SpareHandler | null): Opening {
+    this.#size++;
+    const opening: Opening = { waiter, onSpare, cancel: () => {} };
+    this.#openings.push(opening);
     opening.cancel = this.#connector.connect((error, socket) => {
       this.#openings.splice(this.#openings.indexOf(opening), 1);
       if (socket === null) this.#noteFailure(opening.waiter, error as ProxyError);
       else this.#noteOpen(opening.waiter, socket);
+      onSpare?.(error);
     });
+    return opening;
   }
 
   #noteFailure(waiter: Waiter | null, error: ProxyError): void {
@@ -180,14 +237,15 @@ export class ConnectionPool implements ConnectionOwner {
 
   /** What is idle above the limit goes now and not when it was released: a burst would close and open it at once. */
   #closeStale(nowMs: number): void {
-    const surplus = this.#idle.length - this.limits.maxIdleConnections;
+    const surplus = this.isKept ? 0 : this.#idle.length - this.limits.maxIdleConnections;
     for (const connection of this.#idle.slice(0, Math.max(0, surplus))) connection.abort();
     for (const connection of [...this.#idle]) {
-      if (isStale(connection, this.limits, nowMs)) connection.abort();
+      if (this.#isStale(connection, nowMs)) connection.abort();
     }
   }
-}
 
-function isStale(connection: BackendConnection, limits: PoolLimits, nowMs: number): boolean {
-  return nowMs - connection.idleSinceMs > Math.min(limits.keepAliveTimeoutMs, connection.idleLimitMs);
+  #isStale(connection: BackendConnection, nowMs: number): boolean {
+    const ownLimitMs = this.isKept ? Number.POSITIVE_INFINITY : this.limits.keepAliveTimeoutMs;
+    return isStale(connection, ownLimitMs, nowMs);
+  }
 }

@@ -270,6 +270,8 @@ switch:
   persist_timeout: 38ms
   commit_timeout: 35ms
   hold: { max_requests: 38, max_bytes: 64KiB }
+  warm_connections: 45
+  rollback_window: 46ms
   drain: { deadline: 37ms, websocket_window: 36ms }
 admin:
   { host: b, port: 41, socket: /run/a.sock, socket_mode: "600", token: abc,
@@ -347,6 +349,8 @@ state_dir: /tmp/state
       persistTimeoutMs: 38,
       commitTimeoutMs: 35,
       hold: { maxRequests: 38, maxBytes: 65_536 },
+      warmConnections: 45,
+      rollbackWindowMs: 46,
       drain: { deadlineMs: 37, websocketWindowMs: 36 },
     },
     admin: {

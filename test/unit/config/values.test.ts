@@ -11,6 +11,7 @@ import {
 } from "../../../src/config/probe-values.ts";
 import {
   addressOrCidr,
+  autoOrCount,
   backendUrl,
   countOrAuto,
   duration,
@@ -272,6 +273,16 @@ const KINDS: readonly {
       [256, 256],
     ],
     refuses: [0, 257, -1, 1.5, "2", "Auto", null],
+  },
+  {
+    name: "a number, or auto that is resolved later",
+    schema: autoOrCount(0, 1_000),
+    takes: [
+      ["auto", "auto"],
+      [0, 0],
+      [1_000, 1_000],
+    ],
+    refuses: [1_001, -1, 1.5, "2", "Auto", null],
   },
   {
     name: "a whole number or unlimited",

@@ -5,7 +5,7 @@ import { systemClock } from "../../../src/core/clock.ts";
 import { Backend } from "../../../src/data-plane/backend/backend.ts";
 import { ask } from "../../../src/data-plane/forward/ask.ts";
 import { ConnectionPool, type PoolLimits } from "../../../src/data-plane/forward/connection-pool.ts";
-import { prepare } from "../../../src/data-plane/prepare.ts";
+import { prepare, type Warming } from "../../../src/data-plane/prepare.ts";
 import type { Ask } from "../../../src/health/probe.ts";
 import { startBackend } from "../../support/backend.ts";
 import { onTestEnd } from "../../support/cleanup.ts";
@@ -37,6 +37,11 @@ const LIMITS: PoolLimits = {
   maxHeaderCount: 100,
 };
 
+const NO_WARM_UP: Warming = {
+  warmUp: async () => ({ fault: null, isCutShort: false }),
+  warm: () => 0,
+};
+
 /** A backend that answers with `statuses` in turn, and with the last of them for ever; without any, never. */
 async function startTarget(t: TestContext, statuses: readonly number[]) {
   const backend = await startBackend(t, (_req, res) => {
@@ -53,7 +58,8 @@ async function startTarget(t: TestContext, statuses: readonly number[]) {
     changes: Partial<ProbeConfig> = {},
     signal = new AbortController().signal,
     totalMs = 60_000,
-  ) => prepare(way, { ...CONFIG, ...changes }, { waitMs, totalMs }, systemClock, signal);
+    warming = NO_WARM_UP,
+  ) => prepare(way, warming, { ...CONFIG, ...changes }, { waitMs, totalMs }, systemClock, signal);
   return { backend, pool, run };
 }
 
@@ -128,7 +134,8 @@ test("a stop ends it at once, in a probe as well as between two", limit, async (
   const inside = new AbortController();
   const config = { ...CONFIG, timeoutMs: 60_000 };
   const way: Ask = (request, handler) => ask(pool, target, request, handler);
-  const probing = prepare(way, config, { waitMs: 60_000, totalMs: 60_000 }, systemClock, inside.signal);
+  const limits = { waitMs: 60_000, totalMs: 60_000 };
+  const probing = prepare(way, NO_WARM_UP, config, limits, systemClock, inside.signal);
   await silent.requestsSeen(1);
   inside.abort();
   assert.equal((await probing).passed, false);
@@ -171,5 +178,46 @@ test(
     assert.match(inside.probes[0]?.saw ?? "", /^no answer after \d+ ms, when the gate had ended$/);
     assert.ok(performance.now() - startedMs < 10_000);
     await waitUntil("its request has ended", () => silent.backend.connections === 0);
+  },
+);
+
+test("a warm-up comes after the good probes, and what is warm is told", limit, async (t) => {
+  const { backend, run } = await startTarget(t, [200]);
+  const probesBefore: number[] = [];
+  const warming: Warming = {
+    warmUp: async () => {
+      probesBefore.push(backend.requests.length);
+      return { fault: null, isCutShort: false };
+    },
+    warm: () => 7,
+  };
+  const report = await run(0, {}, undefined, undefined, warming);
+  assert.deepEqual([report.passed, report.warm, report.probes.length], [true, 7, 3]);
+  assert.deepEqual(probesBefore, [3]);
+});
+
+test(
+  "a warm-up that fails refuses like a bad probe, and while there is time it all starts anew",
+  limit,
+  async (t) => {
+    let attempts = 0;
+    const failing = (failures: number): Warming => ({
+      warmUp: async () => ({
+        fault: attempts++ < failures ? "connect ECONNREFUSED" : null,
+        isCutShort: false,
+      }),
+      warm: () => 1,
+    });
+    const refused = await startTarget(t, [200]);
+    const report = await refused.run(0, {}, undefined, undefined, failing(1));
+    assert.equal(report.passed, false);
+    assert.deepEqual(
+      report.probes.map(({ ok, saw, status }) => [ok, saw, status]),
+      [...Array(3).fill([true, "200", 200]), [false, "warm-up: connect ECONNREFUSED", null]],
+    );
+    attempts = 0;
+    const patient = await startTarget(t, [200]);
+    assert.equal((await patient.run(10_000, {}, undefined, undefined, failing(2))).passed, true);
+    assert.equal(patient.backend.requests.length, 9);
   },
 );

@@ -32,7 +32,7 @@ function probe(saw = "200"): ProbeReport {
 
 function prepared(worker: number, ...saw: string[]): WorkerPrepared {
   const probes = saw.map(probe);
-  return { worker, pid: 1_000 + worker, report: { passed: probes.every(({ ok }) => ok), probes } };
+  return { worker, pid: 1_000 + worker, report: { passed: probes.every(({ ok }) => ok), probes, warm: 3 } };
 }
 
 /** Stands in for the workers: answers what it is told to, and notes what it was asked. */
@@ -171,6 +171,8 @@ async function startRig(
           persistTimeoutMs: 5_000,
           commitTimeoutMs: 2_000,
           hold: { maxRequests: 10_000, maxBytes: 64 * 1_024 * 1_024 },
+          warmConnections: "auto",
+          rollbackWindowMs: 300_000,
           drain: { deadlineMs: 30_000, websocketWindowMs: 10_000 },
         },
       },
@@ -280,8 +282,8 @@ test("a switch is prepared, persisted, committed and answered with figures", asy
     gate: {
       outcome: "passed",
       workers: [
-        { worker: 1, pid: 1_001, passed: true, answered: true, probes },
-        { worker: 2, pid: 1_002, passed: true, answered: true, probes },
+        { worker: 1, pid: 1_001, passed: true, answered: true, probes, warm_connections: 3 },
+        { worker: 2, pid: 1_002, passed: true, answered: true, probes, warm_connections: 3 },
       ],
     },
   });
@@ -379,7 +381,7 @@ test("already there: 200 without gate, without a trace", async (t) => {
 test("one bad probe on one worker refuses, and says what was seen", async (t) => {
   const rig = await startRig(t);
   rig.fleet.gate = [
-    { worker: 1, pid: 1_001, report: { passed: false, probes: [] } }, // told to stop
+    { worker: 1, pid: 1_001, report: { passed: false, probes: [], warm: 0 } }, // told to stop
     prepared(2, "200", "503, expected 200-399"),
   ];
   const message = /^v2 did not pass its health check: 503, expected 200-399; nothing changed$/;
