@@ -20,8 +20,8 @@ const BLANK = 3;
 /** Behind a CR that ended a blank line: an LF may belong to it. */
 const BLANK_CR = 4;
 
-/** Four line-end characters in a row hold a blank line, and any other character starts a line: no need to look further back. */
-const LOOK_BACK_BYTES = 4;
+/** Three line-end characters in a row hold a blank line, and any other one starts a line: no need to look further back. */
+const LOOK_BACK_BYTES = 3;
 
 export class EventBoundary {
   #state = BLANK;

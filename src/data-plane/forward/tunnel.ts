@@ -95,7 +95,6 @@ export class Tunnel implements LongRunning {
     this.#phase = CLOSING;
     const { socket: client } = this.#client;
     if (!frames.hasClosed && client.writable) client.write(CLOSE_SERVICE_RESTART);
-    this.#backend.socket.resume(); // its end is still to be seen
     this.#setLimit(CLOSING_MS);
   }
 

@@ -96,6 +96,9 @@ test("a close frame is known once it is whole, and as nothing else", () => {
   assert.ok(!frames.hasClosed);
   frames.pass(CLOSE_SERVICE_RESTART.subarray(3));
   assert.ok(frames.hasClosed && frames.isBetween);
+  const inOnePiece = new WebSocketFrames();
+  inOnePiece.pass(Buffer.concat([Buffer.from([TEXT, 0]), CLOSE_SERVICE_RESTART]));
+  assert.ok(inOnePiece.hasClosed && inOnePiece.isBetween);
 });
 
 test("our close frame says 1012, unmasked and whole", () => {
