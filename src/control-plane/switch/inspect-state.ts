@@ -7,7 +7,6 @@ import { constants } from "node:fs";
 import { lstat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { isDeepStrictEqual } from "node:util";
 import { ProxyError } from "../../core/errors.ts";
 import type { Version } from "../../core/version.ts";
 import { ChainCheck, type ChainProblem } from "./chain-check.ts";
@@ -16,7 +15,7 @@ import { entriesOf, HISTORY_FILE, readHistory } from "./history-reading.ts";
 import { recover } from "./recovery.ts";
 import { errorText, kindOf, nodeFs, SAFE_OPEN } from "./state-fs.ts";
 import type { HistoryEntry } from "./state-store.ts";
-import { readVersionFile, type VersionFileContent } from "./version-file.ts";
+import { readVersionFile, VERSION_FILE, type VersionFileContent } from "./version-file.ts";
 
 export { ENTRIES_IN_MEMORY as MAX_LISTED, HISTORY_FILE } from "./history-reading.ts";
 export type { HistoryEntry } from "./state-store.ts";
@@ -43,14 +42,25 @@ const LOOKS = 5;
 
 /** Never rejects. */
 export async function inspectState(folder: string): Promise<StateReport> {
+  let stamp = await stampOf(folder);
   let report = await look(folder);
   for (let looks = 1; looks < LOOKS && isHalfDone(report); looks++) {
     await delay(LOOK_AGAIN_MS);
-    const before = report;
+    const before = stamp;
+    stamp = await stampOf(folder);
+    if (before === stamp) break; // nobody is writing
     report = await look(folder);
-    if (isDeepStrictEqual(before, report)) break;
   }
   return report;
+}
+
+/** Another text when one of the files has changed. */
+async function stampOf(folder: string): Promise<string> {
+  const stamps = [HISTORY_FILE, VERSION_FILE].map(async (name) => {
+    const found = await lstat(join(folder, name)).catch(() => null);
+    return found === null ? "none" : `${found.ino} ${found.size} ${found.mtimeMs}`;
+  });
+  return (await Promise.all(stamps)).join();
 }
 
 /** The last entries that can be read, newest last, and what is damaged. */

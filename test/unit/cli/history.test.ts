@@ -3,13 +3,14 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { appendFile, mkdir, readdir, readFile, truncate, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { run } from "../../../src/cli/run.ts";
 import { seal } from "../../../src/control-plane/switch/history-entry.ts";
 import type { HistoryEntry, NewHistoryEntry } from "../../../src/control-plane/switch/state-store.ts";
 import type { TestEnd } from "../../support/cleanup.ts";
+import { runDaemon } from "../../support/proxy.ts";
 import { tempDir } from "../../support/temp-dir.ts";
 import { newEntry } from "../control-plane/switch/entries.ts";
 
@@ -264,16 +265,20 @@ for (const limit of ["0", "1001", "x", "1.5"]) {
   });
 }
 
-test("100,000 lines are checked without holding them", async (t) => {
+test("100,000 lines are checked within a few seconds, in less memory than they have bytes", async (t) => {
   const folder = await folderWith(t, linesOf(100_000), "v1");
-  globalThis.gc?.();
-  const before = process.memoryUsage().rss;
-  const startedAtMs = performance.now();
-  const { out, exitCode } = await verify(folder);
-  const tookMs = performance.now() - startedAtMs;
-  const grownMiB = (process.memoryUsage().rss - before) / 2 ** 20;
-  assert.match(out, /: ok, 100000 entries, epoch 100000/);
-  assert.equal(exitCode, 0);
-  t.diagnostic(`${Math.round(tookMs)} ms, ${Math.round(grownMiB)} MiB more`);
-  assert.ok(tookMs < 30_000, `${Math.round(tookMs)} ms`);
+  const { size } = await stat(join(folder, ".history.jsonl"));
+  const heapMiB = 32;
+  assert.ok(size > heapMiB * 2 ** 20, `only ${size} bytes`);
+  const { stdout, stderr, code } = await runDaemon(["history", "verify", "--state-dir", folder], {
+    env: { NODE_OPTIONS: `--max-old-space-size=${heapMiB}` },
+    limitMs: 120_000,
+  });
+  assert.match(stdout, /: ok, 100000 entries, epoch 100000/, stderr.slice(0, 500));
+  assert.equal(code, 0);
+  const before = process.cpuUsage();
+  await verify(folder);
+  const tookMs = process.cpuUsage(before).user / 1_000; // the clock on the wall depends on who else runs
+  t.diagnostic(`${Math.round(tookMs)} ms of CPU`);
+  assert.ok(tookMs < 15_000, `${Math.round(tookMs)} ms`);
 });
