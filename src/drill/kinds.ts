@@ -4,7 +4,7 @@
 export const KINDS = ["kept-alive", "short", "upload", "events", "websocket"] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** Streams have no end of their own, so a drain must end them: these may be cut by it, the others never. */
+/** Streams have no end of their own, so a drain must end them; the others it must let end by themselves. */
 export const ENDED_BY_DRAIN: readonly Kind[] = ["events", "websocket"];
 
 export const COLUMNS = [
@@ -12,22 +12,16 @@ export const COLUMNS = [
   {
     name: "lost",
     about: [
-      "whatever else came, or did not come, and is not in the next two columns: an error status, a reset,",
-      "a refused connection, nothing for 10 s, wrong bytes, half an event, a gap, an end without a drain",
+      "whatever else came, or did not come: an error status, a reset, a refused connection, nothing for 10 s,",
+      "wrong bytes, half an event, a gap, an end without a drain, and a drain that cuts: a stream without the",
+      "end of its message, a WebSocket without a close frame (1006)",
     ],
   },
   {
     name: "kill",
     about: [
-      "cut by the killed worker: broken within 500 ms of the kill, and one of the connections that the",
-      "worker held at that moment; nobody can save these",
-    ],
-  },
-  {
-    name: "drain",
-    about: [
-      "streams and WebSockets of the version that was left which the drain cut off: without an end of the",
-      "message, or without a close frame (1006)",
+      "cut by the killed worker: one of the connections that it held at that moment, as the kernel says, once",
+      "and within 5 s; where the kernel says nothing, whatever broke within 0.5 s",
     ],
   },
   {

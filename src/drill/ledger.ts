@@ -8,9 +8,6 @@ import { ENDED_BY_DRAIN, KINDS, type Kind } from "./kinds.ts";
 import { Latencies } from "./latencies.ts";
 import type { Timeline } from "./timeline.ts";
 
-/** Whether a stream that the drain cut off, without an end or a close frame, is lost or only told. */
-const IS_LOST_TO_DRAIN = false;
-
 export interface Kill {
   readonly pid: number;
   readonly atMs: number;
@@ -37,14 +34,14 @@ class Tally {
   done = 0;
   lost = 0;
   cutByKill = 0;
-  cutByDrain = 0;
   endedByDrain = 0;
   stale = 0;
   readonly overall = new Latencies();
   readonly around = new Latencies();
 }
 
-const KILL_SEEN_WITHIN_MS = 500;
+/** When a connection of the killed worker is known to be broken: as late as a busy machine may tell us, or at once. */
+const KILL_SEEN_WITHIN_MS = { ofKnown: 5_000, ofAny: 500 };
 const LOSSES_KEPT = 20;
 const WHY_MAX_LENGTH = 200;
 
@@ -55,6 +52,7 @@ export class Ledger {
   readonly #timeline: Timeline;
   readonly #nowMs: () => number;
   #kill: Kill | null = null;
+  #heldPorts: Set<number> | null = null;
 
   constructor(timeline: Timeline, nowMs: () => number) {
     this.#timeline = timeline;
@@ -64,6 +62,7 @@ export class Ledger {
   /** To be called before the worker notices. */
   killed(kill: Kill): void {
     this.#kill = kill;
+    this.#heldPorts = kill.ports && new Set(kill.ports);
   }
 
   total(count: "done" | "lost" | "stale"): number {
@@ -96,7 +95,6 @@ export class Ledger {
 
   cut(kind: Kind, cut: Cut): void {
     if (this.#isByKill(cut)) this.kinds[kind].cutByKill++;
-    else if (this.#isByDrain(kind, cut) && !IS_LOST_TO_DRAIN) this.kinds[kind].cutByDrain++;
     else this.lost(kind, cut.why);
   }
 
@@ -106,10 +104,12 @@ export class Ledger {
     else this.lost(kind, `${cut.why}, although ${cut.version} is not drained`);
   }
 
+  /** Each connection that the worker held accounts for one cut at most. */
   #isByKill({ localPort }: Cut): boolean {
-    const kill = this.#kill;
-    if (!kill || localPort === null || this.#nowMs() - kill.atMs > KILL_SEEN_WITHIN_MS) return false;
-    return kill.ports?.has(localPort) ?? true;
+    if (!this.#kill || localPort === null) return false;
+    const sinceMs = this.#nowMs() - this.#kill.atMs;
+    if (this.#heldPorts === null) return sinceMs <= KILL_SEEN_WITHIN_MS.ofAny;
+    return sinceMs <= KILL_SEEN_WITHIN_MS.ofKnown && this.#heldPorts.delete(localPort);
   }
 
   #isByDrain(kind: Kind, { version }: Cut): boolean {

@@ -36,7 +36,8 @@ const CYCLE = [
 
 /** @param count at least 1. The first version is v1. */
 export function planMoves(count: number): Move[] {
-  const killAfter = Math.ceil(count / 2);
+  // Odd moves go to v2: a worker that is born onto the version of the config instead of the active one shows.
+  const killAfter = Math.ceil(count / 2) | 1;
   return Array.from({ length: count }, (_, index): Move => {
     const { call, to } = CYCLE[index % CYCLE.length] ?? CYCLE[0];
     const number = index + 1;

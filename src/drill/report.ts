@@ -33,24 +33,12 @@ export function summary(result: DrillResult): string[] {
   ];
 }
 
-const HEAD = [
-  "",
-  "done",
-  "lost",
-  "kill",
-  "drain",
-  "ended",
-  "stale",
-  "p50 ms",
-  "p99 ms",
-  "around",
-  "a switch",
-];
+const HEAD = ["", "done", "lost", "kill", "ended", "stale", "p50 ms", "p99 ms", "around", "a switch"];
 
 function table({ kinds }: DrillResult): string[] {
   const rows = KINDS.map((kind) => {
     const of = kinds[kind];
-    const counts = [of.done, of.lost, of.cut_by_kill, of.cut_by_drain, of.ended_by_drain, of.stale];
+    const counts = [of.done, of.lost, of.cut_by_kill, of.ended_by_drain, of.stale];
     const figures = [of.p50_ms, of.p99_ms, of.around_p50_ms, of.around_p99_ms];
     return [kind, ...counts.map(String), ...figures.map((ms) => (ms === null ? "-" : String(ms)))];
   });

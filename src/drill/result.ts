@@ -7,7 +7,6 @@ export interface KindResult {
   readonly done: number;
   readonly lost: number;
   readonly cut_by_kill: number;
-  readonly cut_by_drain: number;
   readonly ended_by_drain: number;
   readonly stale: number;
   readonly p50_ms: number | null;
@@ -83,7 +82,6 @@ function kindResult(ledger: Ledger, kind: Kind): KindResult {
     done: tally.done,
     lost: tally.lost,
     cut_by_kill: tally.cutByKill,
-    cut_by_drain: tally.cutByDrain,
     ended_by_drain: tally.endedByDrain,
     stale: tally.stale,
     p50_ms: tally.overall.percentileMs(0.5),
