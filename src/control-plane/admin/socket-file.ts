@@ -51,7 +51,12 @@ async function clearStale(path: string): Promise<void> {
   }
   if (await isAlive(path)) throw inUse(path);
   const aside = join(dirname(path), `.${randomBytes(3).toString("hex")}`); // short: it is connected to as well
-  await rename(path, aside);
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return; // another was quicker; whose the path is, bind will tell
+    throw error;
+  }
   if (await isAlive(aside)) {
     await rename(aside, path);
     throw inUse(path);

@@ -1,11 +1,16 @@
 /** The admin listener over TLS, with and without client certificates. */
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
 import { after, test } from "node:test";
+import { connect as connectTls } from "node:tls";
 import { makeAuthority, NEEDS_OPENSSL } from "../../support/certificates.ts";
+import { onTestEnd } from "../../support/cleanup.ts";
 import { type Reply, type RequestOptions, request } from "../../support/http-client.ts";
 import { startPair } from "../../support/pair.ts";
 import { runDaemon } from "../../support/proxy.ts";
 import { openRaw } from "../../support/raw-client.ts";
+import { waitUntil, withLimit } from "../../support/wait.ts";
 
 const OPTIONS = { timeout: 30_000, skip: NEEDS_OPENSSL };
 const JSON_TYPE = { "content-type": "application/json" };
@@ -91,6 +96,51 @@ test("a certificate for something else than a client is none", OPTIONS, async ()
   const tls = { ca: known.ca, cert: other.cert, key: other.key };
   await assert.rejects(request(proxy.adminPort, { path: "/status", tls }), /alert|ECONNRESET|EPIPE|hang up/);
 });
+
+test("a certificate without a common name is told from others by its fingerprint", OPTIONS, async () => {
+  const { proxy, clients, known } = scene();
+  const nameless = await clients.issue("unused", ["-subj", "/O=team"]);
+  const tls = { ca: known.ca, cert: nameless.cert, key: nameless.key };
+  const body = { version: "v1", force: true, reason: "test" };
+  const reply = await proxy.admin("POST", "/switch", { tls, body });
+  const { fingerprint256 } = new X509Certificate(nameless.cert);
+  const start = fingerprint256.replaceAll(":", "").slice(0, 16);
+  assert.equal(reply.status, 403, reply.body);
+  assert.match(reply.body, new RegExp(`; cert:sha256-${start} has the role switch`));
+});
+
+test(
+  "every call of a kept-alive connection is the certificate's, and so is one of a resumed session",
+  OPTIONS,
+  async (t) => {
+    const { proxy, known } = scene();
+    const body = JSON.stringify({ version: "v2", force: true, reason: "test" });
+    const call = `POST /switch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    let session: Buffer | undefined;
+    for (const isResumed of [false, true]) {
+      const socket = connectTls({
+        port: proxy.adminPort,
+        ...known,
+        servername: "localhost",
+        maxVersion: "TLSv1.2",
+        ...(session ? { session } : {}),
+      });
+      onTestEnd(t, () => void socket.destroy());
+      let text = "";
+      socket.setEncoding("utf8").on("data", (piece: string) => {
+        text += piece;
+      });
+      await withLimit(once(socket, "secureConnect"), 5_000, "the handshake");
+      session = socket.getSession();
+      assert.equal(socket.isSessionReused(), isResumed);
+      socket.write(call + call);
+      const count = () => text.split("cert:deployer has the role switch").length - 1;
+      // Each answer says it twice, as detail and as message.
+      await waitUntil("both answers", () => count() === 4, { limitMs: 5_000, details: () => text });
+      socket.destroy();
+    }
+  },
+);
 
 test("plain HTTP on the TLS port gets no HTTP answer, and the connection ends", OPTIONS, async (t) => {
   const { proxy } = scene();

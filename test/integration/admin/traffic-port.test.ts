@@ -82,6 +82,27 @@ test("look-alikes are the backend's, byte for byte", { timeout: 20_000 }, async 
   }
 });
 
+test("a POST to a look-alike switches nothing: the backend's on the traffic port, 404 on the admin port", {
+  timeout: 20_000,
+}, async () => {
+  const body = { version: "v2" };
+  for (const path of [
+    "/switch/",
+    "//switch",
+    "/%73witch",
+    "/SWITCH",
+    "/switch;x",
+    "/./switch",
+    "/switch%3Fx",
+  ]) {
+    const forwarded = await proxy.adminOnTrafficPort("POST", path, { body });
+    assert.deepEqual([forwarded.status, forwarded.body, v1.requests.at(-1)?.url], [200, "v1", path]);
+    const reply = await proxy.admin("POST", path, { body });
+    assert.deepEqual([reply.status, reply.json().code], [404, "NOT_FOUND"], path);
+  }
+  assert.equal((await proxy.status()).epoch, 0);
+});
+
 test("a call with no Host, two, or one that is none is refused as any other request", {
   timeout: 20_000,
 }, async (t) => {
