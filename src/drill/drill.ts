@@ -44,6 +44,7 @@ export async function runDrill(options: DrillOptions, { out, err }: DrillOutput)
   const broken = Promise.withResolvers<never>();
   const fail = (why: string): void => broken.reject(new StartError(why, 1));
   onSignals(() => fail("interrupted, so there is no verdict"));
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined); // nobody reads: go on
   const opened: Opened = [];
   try {
     const result = await Promise.race([drill(options, { opened, print, fail }), broken.promise]);
