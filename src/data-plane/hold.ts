@@ -64,13 +64,20 @@ export class Hold implements Room {
     return this.#bytes;
   }
 
-  /** From its return on no request starts until hold `hold` has ended. One that is on already gets a new end. */
-  begin(hold: number, holdMs: number): void {
+  /**
+   * From its return on no request starts until hold `hold` has ended. One that is on already gets a new end.
+   *
+   * @param atEnd when its time ends it, before anything goes on.
+   */
+  begin(hold: number, holdMs: number, atEnd: () => void = () => {}): void {
     if (this.#isClosed) return;
     this.#holds.get(hold)?.();
     this.#holds.set(
       hold,
-      this.#timers.after(holdMs, () => this.release(hold)),
+      this.#timers.after(holdMs, () => {
+        atEnd();
+        this.release(hold);
+      }),
     );
     this.isOn = true;
   }

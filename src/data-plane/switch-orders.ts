@@ -4,7 +4,7 @@
  * Decides nothing and keeps no time limit of the switch: the primary's machine does.
  */
 import type { Version } from "../core/version.ts";
-import type { FromWorker, PrepareReport, SwitchOrder } from "../ipc/messages.ts";
+import type { FromWorker, PrepareReport, SnapshotOrder, SwitchOrder } from "../ipc/messages.ts";
 import type { Hold } from "./hold.ts";
 import type { KeepWarm } from "./keep-warm.ts";
 import type { Drains } from "./listener/drain.ts";
@@ -36,7 +36,7 @@ export class SwitchOrders {
       case "abort-prepare":
         return this.#preparing.get(order.gate)?.abort();
       case "hold":
-        hold.begin(order.hold, order.holdMs);
+        hold.begin(order.hold, order.holdMs, () => this.#takeUp(order.next));
         return answer({ type: "held", hold: order.hold });
       case "release":
         return hold.release(order.hold);
@@ -54,8 +54,17 @@ export class SwitchOrders {
     });
   }
 
-  #apply({ snapshot, drain, release }: SwitchOrder & { type: "apply-snapshot" }): void {
-    const { serving, drains, keepWarm, hold, answer } = this.#parts;
+  #apply({ release, ...order }: SwitchOrder & { type: "apply-snapshot" }): void {
+    const { serving, hold, answer } = this.#parts;
+    this.#takeUp(order);
+    if (release !== null) hold.release(release);
+    answer({ type: "applied", epoch: serving.current.epoch });
+  }
+
+  #takeUp(order: SnapshotOrder | null): void {
+    const { serving, drains, keepWarm } = this.#parts;
+    if (order === null || order.snapshot.epoch <= serving.current.epoch) return; // taken up when its hold ended
+    const { snapshot, drain } = order;
     const left = serving.current.active;
     serving.apply(snapshot);
     if (left !== serving.current.active) {
@@ -64,7 +73,5 @@ export class SwitchOrders {
     }
     drains.cancel(serving.current.active); // one that is switched back to is no longer drained
     keepWarm.stop(serving.current.active);
-    if (release !== null) hold.release(release);
-    answer({ type: "applied", epoch: serving.current.epoch });
   }
 }

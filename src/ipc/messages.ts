@@ -25,6 +25,12 @@ export interface HoldOrder {
   readonly holdMs: number;
 }
 
+/** What a worker serves by from now on, and how it leaves the version before. */
+export interface SnapshotOrder {
+  readonly snapshot: Snapshot;
+  readonly drain: DrainLimits;
+}
+
 /** First message; carries the bound listening handle. `index` counts from 0, `workers` is how many share the limits. */
 export interface StartOrder {
   readonly type: "start";
@@ -40,11 +46,14 @@ export type ToWorker =
   /** Probe the version, as number `gate`; answered by `prepared`. */
   | { type: "prepare"; gate: number; version: Version; waitMs: number }
   | { type: "abort-prepare"; gate: number }
-  /** New requests wait from now on, until `release` or the end of its time; answered by `held`. */
-  | ({ type: "hold" } & HoldOrder)
+  /**
+   * New requests wait from now on, until `release` or the end of its time; answered by `held`. When its time ends and
+   * nothing has been heard, `next` is in force: the switch is decided.
+   */
+  | ({ type: "hold"; next: SnapshotOrder | null } & HoldOrder)
   | { type: "release"; hold: number }
   /** Commit: serve by this snapshot from now on, drain every other version, end the hold `release`; answered by `applied`. */
-  | { type: "apply-snapshot"; snapshot: Snapshot; drain: DrainLimits; release: number | null }
+  | ({ type: "apply-snapshot"; release: number | null } & SnapshotOrder)
   | { type: "collect-stats"; id: number }
   | { type: "admin-answer"; id: number; answer: AdminAnswer }
   /** Answers `enter`; null: the connection may stay. */

@@ -123,7 +123,6 @@ export class SwitchMachine {
   /** @returns what is to be done, in this order. */
   handle(event: SwitchEvent): readonly SwitchEffect[] {
     this.#take(event);
-    this.#passTime();
     return this.#stage.takeEffects();
   }
 
@@ -193,7 +192,8 @@ export class SwitchMachine {
         this.#isClosed = true;
         return;
       case "time":
-        return;
+        // Only now, not with every event: behind the one that is read another may be, in time, that says "done".
+        return this.#passTime();
     }
   }
 

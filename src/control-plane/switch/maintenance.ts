@@ -68,7 +68,7 @@ export class Maintenance {
     const hold = this.#stage.nextNumber();
     const acks = new Acks(workers, nowMs + limits.commitTimeoutMs);
     this.#starting = { hold, endsAtMs: nowMs + forMs, reason, actor, call, acks };
-    this.#stage.tell(workers.keys(), { type: "hold", hold, holdMs: forMs });
+    this.#stage.tell(workers.keys(), { type: "hold", hold, holdMs: forMs, next: null });
     this.#look();
   }
 

@@ -3,9 +3,10 @@
  *
  * Pure; time is handed in, effects go to the stage. Until the entry is persisted the move can be refused, and then
  * nothing has changed anywhere. After that every worker follows or dies: first, when asked for, all hold their new
- * requests, then all flip. Holding after the disk and not before it keeps the clients' wait short, and a slow disk
- * out of it.
+ * requests, then all flip. Holding after the disk and not before it keeps the clients' wait short, and as the switch
+ * is decided by then, a worker whose hold runs out goes on to the new version and never back to the old one.
  */
+import type { SnapshotOrder } from "../../ipc/messages.ts";
 import type { WorkerPrepared } from "../workers/fleet.ts";
 import { Acks } from "./acks.ts";
 import { GATE_SKIPPED, type GateResult, judgeGate } from "./gate.ts";
@@ -16,8 +17,6 @@ import type { Stage } from "./stage.ts";
 import type { HistoryEntry } from "./state-store.ts";
 import type { CallContext } from "./switch-event.ts";
 
-/** A worker whose hold ran out would serve the old version again: it is dead before that. */
-const HOLD_MARGIN_MS = 50;
 /** What of a hold may go by until every worker holds. */
 const HOLD_ACK_SHARE = 0.5;
 
@@ -144,20 +143,26 @@ export class SwitchRun {
     this.#hold = { hold: this.#stage.nextNumber(), endsAtMs: nowMs + holdMs };
     const limitMs = Math.min(holdMs * HOLD_ACK_SHARE, this.#stage.limits.commitTimeoutMs);
     this.#ask(limitMs);
-    this.#stage.tell(this.#stage.workers.keys(), { type: "hold", hold: this.#hold.hold, holdMs });
+    this.#stage.tell(this.#stage.workers.keys(), {
+      type: "hold",
+      hold: this.#hold.hold,
+      holdMs,
+      next: this.#target,
+    });
     return this.onAcks();
   }
 
   #beginCommit(): RunStep {
     this.#enter("commit");
-    const { commitTimeoutMs, drain } = this.#stage.limits;
-    const holdEndMs = this.#hold?.endsAtMs ?? Number.POSITIVE_INFINITY;
-    const nowMs = this.#stage.clock.nowMs();
-    this.#ask(Math.min(commitTimeoutMs, Math.max(0, holdEndMs - HOLD_MARGIN_MS - nowMs)));
-    const snapshot = { activeVersion: this.move.to, epoch: this.#epochBefore + 1 };
+    this.#ask(this.#stage.limits.commitTimeoutMs);
     const release = this.#hold?.hold ?? null;
-    this.#stage.tell(this.#stage.workers.keys(), { type: "apply-snapshot", snapshot, drain, release });
+    this.#stage.tell(this.#stage.workers.keys(), { type: "apply-snapshot", ...this.#target, release });
     return this.onAcks();
+  }
+
+  get #target(): SnapshotOrder {
+    const snapshot = { activeVersion: this.move.to, epoch: this.#epochBefore + 1 };
+    return { snapshot, drain: this.#stage.limits.drain };
   }
 
   #ask(limitMs: number): void {
@@ -229,7 +234,8 @@ export class SwitchRun {
   }
 
   #leavePhase(): void {
-    this.phaseSeconds[this.#phase] = (this.#stage.clock.nowMs() - this.#phaseBeganAtMs) / 1_000;
+    const before = this.phaseSeconds[this.#phase] ?? 0;
+    this.phaseSeconds[this.#phase] = before + (this.#stage.clock.nowMs() - this.#phaseBeganAtMs) / 1_000;
   }
 
   #tellPhase(phase: Phase): void {

@@ -112,15 +112,20 @@ export class SwitchWriter {
     await writeVersionFile(folder, version, { wallMs: clock.wallMs(), fs, beforeReplacing });
   }
 
-  /** Both files as they were: the history without its last entry, `.version` saying what it said. */
+  /**
+   * Both files as they were: `.version` saying what it said, the history without its last entry. In this order: what
+   * a crash leaves between the two is then a switch with its entry, and not a version that no entry tells of.
+   */
   async #takeBack(before: VersionFileContent, from: Version): Promise<void> {
     const { folder, versions, fs, history } = this.#parts;
-    await history.takeBackLast();
+    // Without a `.version` the config would serve, whatever the history says: then the entry goes first.
+    if (before.kind === "missing") await history.takeBackLast();
     const now = await readVersionFile(folder, versions, fs);
     if (!isSameContent(before, now)) {
       if (before.kind === "missing") await removeVersionFile(folder, fs);
       else await this.#writeVersion(before.kind === "sound" ? before.version : from);
     }
+    await history.takeBackLast();
     await sweepLeftovers(folder, fs);
   }
 

@@ -213,7 +213,18 @@ export class Switcher {
   }
 }
 
+/**
+ * After the time, and after what the workers have said by then: a primary that stood still would else take those for
+ * silent whose answers it has not read yet. Messages are read between a timer and the setImmediate after it.
+ */
 function startTimer(done: () => void, ms: number): () => void {
-  const timer = setTimeout(done, ms).unref();
-  return () => clearTimeout(timer);
+  let isOff = false;
+  const run = (): void => {
+    if (!isOff) done();
+  };
+  const timer = setTimeout(() => setImmediate(() => setImmediate(run)), ms).unref();
+  return () => {
+    isOff = true;
+    clearTimeout(timer);
+  };
 }
