@@ -28,6 +28,8 @@ export interface SwitchView {
   readonly activeVersion: Version;
   readonly epoch: number;
   readonly cooldownRemainingMs: number;
+  /** null: not paused. */
+  readonly pause: object | null;
   /** Versions that were switched away from, and may still run something. */
   readonly drains: readonly { readonly version: Version }[];
   readonly lastProbes: ReadonlyMap<Version, { readonly ok: boolean }>;
@@ -210,7 +212,7 @@ function upstreamFamilies(everyStats: readonly WorkerStats[], versions: readonly
 }
 
 function switchFamilies(scrape: Scrape, { backends }: Pick<Config, "backends">): Family[] {
-  const { activeVersion, epoch, cooldownRemainingMs, lastProbes } = scrape.switch;
+  const { activeVersion, epoch, cooldownRemainingMs, pause, lastProbes } = scrape.switch;
   const active = new Tally("active_version");
   const applied = new Tally("worker_applied_epoch");
   const up = new Tally("backend_up");
@@ -224,6 +226,7 @@ function switchFamilies(scrape: Scrape, { backends }: Pick<Config, "backends">):
     active.family(),
     new Tally("switch_epoch").add({}, epoch).family(),
     applied.family(),
+    new Tally("paused").add({}, pause === null ? 0 : 1).family(),
     new Tally("switch_cooldown_remaining_seconds").add({}, cooldownRemainingMs / 1_000).family(),
     up.family(),
   ];

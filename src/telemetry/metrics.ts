@@ -109,6 +109,11 @@ export const METRICS = {
     labels: ["phase"],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
   },
+  paused: {
+    type: "gauge",
+    labels: [],
+    help: "1 while POST /pause makes new requests wait.",
+  },
   switch_cooldown_remaining_seconds: {
     type: "gauge",
     help: "Time until the next switch is allowed; 0 when it is allowed now.",

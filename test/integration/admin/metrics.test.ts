@@ -31,6 +31,7 @@ const OURS = [
   "worker_applied_epoch",
   "switches_total",
   "switch_duration_seconds_count",
+  "paused",
   "switch_cooldown_remaining_seconds",
   "workers",
   "build_info",

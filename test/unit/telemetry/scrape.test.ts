@@ -95,6 +95,7 @@ function startMetrics(changes: Partial<Daemon> = {}) {
       activeVersion: "v1",
       epoch: 3,
       cooldownRemainingMs: 1_500,
+      pause: { reason: null },
       drains: [],
       lastProbes: new Map(),
     },
@@ -289,6 +290,7 @@ test("counters of all workers and of those that are gone are added up", async ()
   assert.equal(value("active_version", { version: "v1" }), 1);
   assert.equal(value("active_version", { version: "v2" }), 0);
   assert.equal(value("switch_epoch"), 3);
+  assert.equal(value("paused"), 1);
   assert.equal(value("switch_cooldown_remaining_seconds"), 1.5);
   assert.equal(value("worker_applied_epoch", { worker: "2" }), 3);
   assert.equal(value("workers", { state: "listening" }), 2);
