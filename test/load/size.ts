@@ -4,6 +4,7 @@ export interface Size {
   readonly idleMs: number;
   readonly ab: { readonly requests: number; readonly concurrency: number };
   readonly churnConnections: number;
+  readonly drain: { readonly sockets: number; readonly windowSeconds: number };
   readonly soak: { readonly warmUpMs: number; readonly durationMs: number };
 }
 
@@ -12,6 +13,7 @@ const FULL: Size = {
   idleMs: 10_000,
   ab: { requests: 600_000, concurrency: 12_000 },
   churnConnections: 20_000,
+  drain: { sockets: 5_000, windowSeconds: 30 },
   soak: { warmUpMs: 30_000, durationMs: 300_000 },
 };
 
@@ -20,6 +22,7 @@ const SHORT: Size = {
   idleMs: 2_000,
   ab: { requests: 60_000, concurrency: 2_000 },
   churnConnections: 5_000,
+  drain: { sockets: 500, windowSeconds: 5 },
   soak: { warmUpMs: 5_000, durationMs: 15_000 },
 };
 
