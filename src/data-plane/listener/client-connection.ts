@@ -154,17 +154,29 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
   #read(): void {
     if (this.#isReading) return; // further up the stack
     this.#isReading = true;
-    while (this.#readSome());
+    do while (this.#readSome());
+    while (this.#isTurnOver());
     this.#isReading = false;
-    // A head has a limit of its own.
-    const aheadBytes = this.#phase === HEAD || this.#pending === null ? 0 : this.#pending.length;
-    const isFull = aheadBytes >= READ_AHEAD_BYTES;
+    const isFull = this.#aheadBytes >= READ_AHEAD_BYTES;
     if (isFull !== this.#isPaused && this.#phase !== GONE) {
       this.#isPaused = isFull;
       if (isFull) this.#socket.pause();
       else this.#socket.resume();
     }
-    if (aheadBytes > 0) this.#events?.onReadAhead?.(aheadBytes); // last: it may end the request
+  }
+
+  /** Read ahead of its turn; a head has a limit of its own. */
+  get #aheadBytes(): number {
+    return this.#pending === null || this.#phase === HEAD ? 0 : this.#pending.length;
+  }
+
+  /** Tells what runs how much waits behind it. @returns whether that ended it: it is the turn of what waits. */
+  #isTurnOver(): boolean {
+    const aheadBytes = this.#aheadBytes;
+    if (aheadBytes === 0) return false;
+    const events = this.#events;
+    events?.onReadAhead?.(aheadBytes);
+    return this.#events !== events;
   }
 
   #readSome(): boolean {

@@ -132,6 +132,21 @@ test("more bytes than may wait are 503, of heads and of what is read of bodies",
   );
 });
 
+test(
+  "thousands of pipelined requests that are one too many are all refused, and end no worker",
+  limit,
+  async (t) => {
+    // Each has room for its head, and is refused for what was read behind it.
+    const { hold, open, failures } = await startScene(t, { limits: { maxBytes: 100 } });
+    const client = await open();
+    const count = 3_000;
+    hold.begin(1, 60_000);
+    client.send(get("/").repeat(count));
+    await waitUntil("all but the last ones are refused", () => failures.length >= count - 4);
+    for (let i = 0; i < count - 4; i++) assert.equal((await client.readResponse()).status, 503);
+  },
+);
+
 for (const [how, leave] of [
   ["closes", "destroy"],
   ["resets", "reset"],
