@@ -30,11 +30,8 @@ import { createPipeline } from "./data-plane/pipeline.ts";
 import { prepare } from "./data-plane/prepare.ts";
 import { Recorder } from "./data-plane/record/record.ts";
 import { Serving } from "./data-plane/serving.ts";
-
 import { SwitchOrders } from "./data-plane/switch-orders.ts";
-
 import { warming } from "./data-plane/warm-up.ts";
-
 import { createWorkerReport } from "./data-plane/worker-report.ts";
 import type { Ask } from "./health/probe.ts";
 import { Channel, type IpcEnd } from "./ipc/channel.ts";
@@ -236,8 +233,7 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
       case "stop":
         if (ending.isEnding) return;
         ending.isEnding = true;
-        hold.close(); // what waits still finishes
-        keepWarm.end();
+        switchOrders.end();
         void stopListener({
           listener,
           backends: serving.backends,

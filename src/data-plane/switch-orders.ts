@@ -13,8 +13,8 @@ import type { Serving } from "./serving.ts";
 export interface SwitchOrderParts {
   readonly serving: Serving;
   readonly drains: Pick<Drains, "start" | "cancel">;
-  readonly keepWarm: Pick<KeepWarm, "start" | "stop">;
-  readonly hold: Pick<Hold, "begin" | "release">;
+  readonly keepWarm: Pick<KeepWarm, "start" | "stop" | "end">;
+  readonly hold: Pick<Hold, "begin" | "release" | "close">;
   /** Never rejects. */
   prepare(version: Version, waitMs: number, signal: AbortSignal): Promise<PrepareReport>;
   answer(answer: Extract<FromWorker, { type: "prepared" | "held" | "applied" }>): void;
@@ -23,6 +23,7 @@ export interface SwitchOrderParts {
 export class SwitchOrders {
   readonly #parts: SwitchOrderParts;
   readonly #preparing = new Map<number, AbortController>();
+  #isEnding = false;
 
   constructor(parts: SwitchOrderParts) {
     this.#parts = parts;
@@ -43,6 +44,13 @@ export class SwitchOrders {
       case "apply-snapshot":
         return this.#apply(order);
     }
+  }
+
+  /** The worker is ending: what waits goes on. A switch that still comes is obeyed, but the drains are the end's by now. */
+  end(): void {
+    this.#isEnding = true;
+    this.#parts.hold.close();
+    this.#parts.keepWarm.end();
   }
 
   #prepare({ gate, version, waitMs }: SwitchOrder & { type: "prepare" }): void {
@@ -67,6 +75,7 @@ export class SwitchOrders {
     const { snapshot, drain } = order;
     const left = serving.current.active;
     serving.apply(snapshot);
+    if (this.#isEnding) return;
     if (left !== serving.current.active) {
       drains.start(left, drain);
       keepWarm.start(left);

@@ -58,7 +58,7 @@ export class SimWorker {
     this.#orders = new SwitchOrders({
       serving: this.serving,
       drains: { start: () => {}, cancel: () => {} },
-      keepWarm: { start: () => {}, stop: () => {} },
+      keepWarm: { start: () => {}, stop: () => {}, end: () => {} },
       hold: this.hold,
       prepare: (version, _waitMs, signal) => this.#prepare(version, signal),
       answer: (answer) => void this.outbox.push(answer),
