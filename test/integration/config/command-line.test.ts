@@ -1,7 +1,7 @@
 /** The command line and the environment: commands, precedence, and what the running daemon makes of them. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -52,6 +52,14 @@ test("flag wins over environment, environment over file, file over default", {
     await listen({ SERVER_PORT: "", SERVER_HOST: "127.0.0.1" }),
     "http://127.0.0.1:18080, 3 workers",
   );
+});
+
+// npx makes it executable once only: after the next build, which `npm start` makes too, it could not run it.
+test("the build leaves the command executable, so that npx runs it after every build", {
+  skip: import.meta.filename.endsWith(".ts") ? "only what is built" : false,
+}, async () => {
+  const { mode } = await stat(join(import.meta.dirname, "../../../src/main.js"));
+  assert.equal(mode & 0o111, 0o111, "may be executed by everybody who may read it");
 });
 
 test("--help and --version print and exit 0, whatever else is there", { timeout: 20_000 }, async () => {
