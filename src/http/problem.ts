@@ -8,18 +8,14 @@ import { ERROR_CODES, type ErrorCode, type ProxyError } from "../core/errors.ts"
 
 export const PROBLEM_TYPE = "application/problem+json";
 
-/**
- * The body of a refusal, ending with a newline.
- *
- * @param extra further members, such as what each probe saw; it cannot replace one of ours.
- */
-export function problemBody(
-  code: ErrorCode,
-  message: string,
-  extra: Readonly<Record<string, unknown>> = {},
-): string {
+/** The body of a failed forward, in one line that ends with a newline. */
+export function problemBody(code: ErrorCode, message: string): string {
+  return `${JSON.stringify(membersOf(code, message))}\n`;
+}
+
+function membersOf(code: ErrorCode, message: string): Readonly<Record<string, unknown>> {
   const { status } = ERROR_CODES[code];
-  const members = {
+  return {
     type: "about:blank",
     title: STATUS_CODES[status] ?? "Client Closed Request", // 499 is the one status that Node has no phrase for
     status,
@@ -28,21 +24,27 @@ export function problemBody(
     code,
     message,
   };
-  // Ours first for the eye, and again last so that they win.
-  return `${JSON.stringify({ ...members, ...extra, ...members })}\n`;
 }
 
-/** A refusal of a call of the admin API. `headers` are fields besides Content-Type, such as `Allow`. */
+/**
+ * A refusal of a call of the admin API, indented for curl like its other answers.
+ *
+ * @param extra further members, such as what each probe saw; it cannot replace one of ours.
+ * @param headers fields besides Content-Type, such as `Allow`.
+ */
 export function problemAnswer(
   code: ErrorCode,
   message: string,
   extra: Readonly<Record<string, unknown>> = {},
   headers: Readonly<Record<string, string>> = {},
 ): AdminAnswer {
+  const members = membersOf(code, message);
+  // Ours first for the eye, and again last so that they win.
+  const body = { ...members, ...extra, ...members };
   return {
     status: ERROR_CODES[code].status,
     headers: { "Content-Type": PROBLEM_TYPE, ...headers },
-    body: problemBody(code, message, extra),
+    body: `${JSON.stringify(body, null, 2)}\n`,
   };
 }
 

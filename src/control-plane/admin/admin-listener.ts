@@ -182,10 +182,11 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): StartError {
   const address = hostAndPort(host, port);
   const what: Record<string, string> = {
-    EADDRINUSE: "the port is in use; end the process that listens there, or set admin.port (ADMIN_PORT)",
-    EACCES: "not permitted; set admin.port (ADMIN_PORT) to 1024 or more",
-    EADDRNOTAVAIL: "this machine has no such address; set admin.host (ADMIN_HOST)",
-    ENOTFOUND: "the name is unknown; set admin.host (ADMIN_HOST)",
+    EADDRINUSE:
+      "the port is in use; end the process that listens there, or set admin.port (ADMIN_PORT, --admin-port)",
+    EACCES: "not permitted; set admin.port (ADMIN_PORT, --admin-port) to 1024 or more",
+    EADDRNOTAVAIL: "this machine has no such address; set admin.host (ADMIN_HOST, --admin-host)",
+    ENOTFOUND: "the name is unknown; set admin.host (ADMIN_HOST, --admin-host)",
   };
   const why = what[error.code ?? ""] ?? error.message;
   return new StartError(`the admin API cannot listen on ${address}: ${why}`, 1, { cause: error });

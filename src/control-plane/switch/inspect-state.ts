@@ -82,10 +82,12 @@ async function look(folder: string): Promise<StateReport> {
   let torn: StateReport["torn"] = null;
   let unreadable: string | null = null;
   try {
-    await lstat(folder);
+    await lstat(folder); // a folder that is not there is no empty history
     torn = await checkHistory(join(folder, HISTORY_FILE), check);
   } catch (error) {
-    unreadable = `cannot be read (${errorText(error)})`;
+    const why = errorText(error);
+    const then = why === "ENOENT" ? "; name the state folder with --state-dir or STATE_DIR" : "";
+    unreadable = `cannot be read (${why})${then}`;
   }
   const { entryCount, highestEpoch, last, problems, problemCount } = check;
   const versionFile = await readVersionFile(folder, null);

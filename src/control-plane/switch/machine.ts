@@ -305,7 +305,7 @@ export class SwitchMachine {
       const seconds = wholeSeconds(remainingMs);
       throw new SwitchRefusal(
         "SWITCH_COOLING_DOWN",
-        `the last switch was less than switch.min_interval ago; allowed again in ${seconds} s`,
+        `the last switch was less than switch.min_interval ago; allowed again in ${seconds} s; a rollback and force pass it`,
         { details: { cooldown_remaining_seconds: seconds }, retryAfterSeconds: seconds },
       );
     }

@@ -56,7 +56,9 @@ export function rollbackTarget(
 ): { readonly to: Version } | { readonly nothing: string } {
   if (last === null) return { nothing: "there was no switch yet" };
   if (last.trigger === "rollback") {
-    return { nothing: `the last switch was already rolled back; ${active} is active` };
+    return {
+      nothing: `the last switch was already rolled back; ${active} is active (POST /switch goes to another version)`,
+    };
   }
   if (last.to !== active) return { nothing: `the last switch was to ${last.to}, but ${active} is active` };
   if (!configured.has(last.from)) {

@@ -148,8 +148,7 @@ export function wouldSwitch({ version, backend, epoch }: Rehearsed, gate: GateRe
 
 export function wouldRefuse({ version, backend, epoch }: Rehearsed, refusal: SwitchRefusal): DryRun {
   const retry = refusal.retryAfterSeconds;
-  return {
-    ...refusal.details,
+  const verdict = {
     success: true,
     dry_run: true,
     verdict: "would_refuse",
@@ -160,7 +159,9 @@ export function wouldRefuse({ version, backend, epoch }: Rehearsed, refusal: Swi
     changed: false,
     epoch,
     ...(retry === undefined ? {} : { retry_after_seconds: retry }),
-  };
+  } as const;
+  // The verdict first for the eye, and again last so that it wins.
+  return { ...verdict, ...refusal.details, ...verdict };
 }
 
 /** To POST /pause and POST /resume. */

@@ -5,7 +5,7 @@ import { problemAnswer, problemBody, problemFromError } from "../../../src/http/
 
 test("a problem carries the members of RFC 9457 and ours, and ends with a newline", () => {
   const text = problemBody("UNKNOWN_VERSION", "no version v9");
-  assert.ok(text.endsWith("}\n"));
+  assert.equal(text.indexOf("\n"), text.length - 1);
   assert.deepEqual(JSON.parse(text), {
     type: "about:blank",
     title: "Not Found",
@@ -28,10 +28,17 @@ test("every code of the table has a status phrase and its own status", () => {
 });
 
 test("extra members come along, but cannot replace ours", () => {
-  const body = JSON.parse(problemBody("GATE_REFUSED", "no", { probes: [1], success: true, status: 200 }));
+  const body = JSON.parse(
+    problemAnswer("GATE_REFUSED", "no", { probes: [1], success: true, status: 200 }).body,
+  );
   assert.deepEqual(body.probes, [1]);
   assert.equal(body.success, false);
   assert.equal(body.status, 422);
+});
+
+test("a refusal of the admin API is indented for curl, the message before what the probes saw", () => {
+  const { body } = problemAnswer("GATE_REFUSED", "why", { gate: { workers: [] } });
+  assert.match(body, /^\{\n {2}"type": [\s\S]*\n {2}"message": "why",\n {2}"gate": [\s\S]*\n\}\n$/);
 });
 
 test("a thrown ProxyError becomes the same answer; its cause is not told", () => {

@@ -428,7 +428,12 @@ test("a refusal starts no cool-down, a switch does, and 429 says when", async (t
   rig.fleet.gate = healthy;
   await rig.switchTo("v2");
   rig.clock.advance(599_000.5);
-  const refusal = await assertRefused(rig, () => rig.switchTo("v3"), "SWITCH_COOLING_DOWN", /in 1 s$/);
+  const refusal = await assertRefused(
+    rig,
+    () => rig.switchTo("v3"),
+    "SWITCH_COOLING_DOWN",
+    /in 1 s; a rollback and/,
+  );
   assert.equal(refusal.retryAfterSeconds, 1);
   assert.deepEqual(rig.fleet.log.filter((line) => line === "prepare v3").length, 0);
   rig.clock.advance(999.5);
@@ -614,6 +619,8 @@ test("a dry run goes through every check and changes nothing", async (t) => {
   assert.ok(
     "verdict" in cooling && cooling.code === "SWITCH_COOLING_DOWN" && cooling.retry_after_seconds === 600,
   );
+  const [first] = Object.entries(bad).filter(([name]) => name === "verdict" || name === "gate");
+  assert.equal(first?.[0], "verdict", "said before what the probes saw");
 });
 
 test("a dry run takes no lock, and during a switch says that it would be refused", async (t) => {
@@ -642,7 +649,7 @@ test("a rollback undoes the last switch once, during the cool-down", async (t) =
     rig,
     () => rig.rollback(),
     "NOTHING_TO_ROLL_BACK",
-    /already rolled back; v1 is active$/,
+    /already rolled back; v1 is active \(POST \/switch goes to another version\)$/,
   );
   await rig.restart();
   await assertRefused(rig, () => rig.rollback(), "NOTHING_TO_ROLL_BACK", /already rolled back/);
