@@ -127,6 +127,7 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
   const hold = new Hold(
     { maxRequests: looseShareOf(maxRequests, share), maxBytes: looseShareOf(maxBytes, share) },
     systemTimers,
+    { room: () => pool(serving.current.active).room, limitMs: config.upstream.queueTimeoutMs },
   );
   for (const each of start.holds) hold.begin(each.hold, each.holdMs);
   const onRequest = createPipeline({

@@ -2,8 +2,9 @@
  * Hold: while one is on, new requests wait, bounded; when the last has ended they go on in the order they came.
  *
  * Several may be on at once (a pause, and a switch), each with its own number and its own end in time. Those that wait
- * are let go in batches, so that the event loop still turns; what comes meanwhile waits behind them, so nobody
- * overtakes. Time is handed in. What a request does when it goes on is the pipeline's to say.
+ * are let go in batches, so that the event loop still turns, and not faster than there is room where they go; what
+ * comes meanwhile waits behind them, so nobody overtakes. Time is handed in. What a request does when it goes on is
+ * the pipeline's to say.
  */
 import type { RequestHead } from "../wire/request-head.ts";
 import { HeldRequest, type Room, type Way } from "./held-request.ts";
@@ -13,6 +14,16 @@ export interface HoldLimits {
   readonly maxRequests: number;
   readonly maxBytes: number;
 }
+
+/** What those that waited find where they go. */
+export interface Pace {
+  /** For how many there is room now. */
+  room(): number;
+  /** They wait for room so long at most; then all go, and those that find none are refused there. */
+  readonly limitMs: number;
+}
+
+const AT_ONCE: Pace = { room: () => Number.POSITIVE_INFINITY, limitMs: 0 };
 
 export interface Timers {
   /** @returns calls it off. */
@@ -33,6 +44,8 @@ export const systemTimers: Timers = {
 const FIRST_BATCH = 64;
 /** Each batch is larger than the one before by a 16th: it ends also when as many come as go. 10,000 take 39 rounds. */
 const GROWTH = 16;
+/** Without room it is looked for again after this time. */
+const LOOK_MS = 5;
 
 export class Hold implements Room {
   /** New requests wait: a hold is on, or some still wait of one that has ended. Read once per request. */
@@ -40,6 +53,7 @@ export class Hold implements Room {
   readonly fullMessage = "too many requests wait until a switch or a pause is over";
   readonly #limits: HoldLimits;
   readonly #timers: Timers;
+  readonly #pace: Pace;
   /** By number, what calls off their ends in time. */
   readonly #holds = new Map<number, () => void>();
   /** In the order they came. */
@@ -47,11 +61,14 @@ export class Hold implements Room {
   #bytes = 0;
   #batch = FIRST_BATCH;
   #isBatchDue = false;
+  /** How often it may still be looked for room. */
+  #looks = 0;
   #isClosed = false;
 
-  constructor(limits: HoldLimits, timers: Timers) {
+  constructor(limits: HoldLimits, timers: Timers, pace: Pace = AT_ONCE) {
     this.#limits = limits;
     this.#timers = timers;
+    this.#pace = pace;
   }
 
   /** How many wait. */
@@ -88,6 +105,7 @@ export class Hold implements Room {
     callOff();
     this.#holds.delete(hold);
     this.#batch = FIRST_BATCH;
+    this.#looks = Math.ceil(this.#pace.limitMs / LOOK_MS);
     this.#settle();
   }
 
@@ -127,17 +145,21 @@ export class Hold implements Room {
     this.isOn = this.#waiting.size > 0;
     if (!this.isOn) return;
     this.#isBatchDue = true;
-    this.#timers.soon(() => {
+    const run = (): void => {
       this.#isBatchDue = false;
       if (this.#holds.size === 0) this.#letSomeGo(); // else another has begun meanwhile
-    });
+    };
+    if (this.#looks === 0 || this.#pace.room() > 0) return this.#timers.soon(run);
+    this.#looks--;
+    this.#timers.after(LOOK_MS, run);
   }
 
   #letSomeGo(): void {
-    let left = this.#batch;
-    this.#batch += Math.ceil(this.#batch / GROWTH);
+    const room = this.#looks === 0 ? Number.POSITIVE_INFINITY : this.#pace.room();
+    let left = Math.min(this.#batch, room);
+    if (room >= this.#batch) this.#batch += Math.ceil(this.#batch / GROWTH);
     for (const held of this.#waiting) {
-      if (left-- === 0) break;
+      if (left-- <= 0) break;
       this.leave(held);
       held.goOn();
     }

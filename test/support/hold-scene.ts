@@ -63,12 +63,14 @@ export interface HoldSceneOptions {
   readonly limits?: Partial<HoldLimits>;
   readonly maxInFlight?: number;
   readonly upstream?: Partial<Config["upstream"]>;
+  /** How long those that were held wait for room. */
+  readonly paceMs?: number;
 }
 
 export async function startHoldScene(
   t: TestEnd,
   backends: { readonly v1: Origin; readonly v2: Origin },
-  { limits = {}, maxInFlight = MANY, upstream = {} }: HoldSceneOptions = {},
+  { limits = {}, maxInFlight = MANY, upstream = {}, paceMs = LONG_MS }: HoldSceneOptions = {},
 ): Promise<HoldScene> {
   const config = {
     backends: (["v1", "v2"] as const).map((version) => ({ version, origin: backends[version].url })),
@@ -81,6 +83,7 @@ export async function startHoldScene(
   const hold = new Hold(
     { maxRequests: MANY, maxBytes: 1_024 * MANY, ...limits },
     { after: (ms, run) => timers.after(ms, run), soon: systemTimers.soon },
+    { room: () => pool(serving.current.active).room, limitMs: paceMs },
   );
   const coarse = { nowMs: 1_000_000 };
   const ending = { isEnding: false };

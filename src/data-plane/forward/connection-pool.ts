@@ -78,6 +78,13 @@ export class ConnectionPool implements ConnectionOwner {
     return { active: this.#size - this.#idle.length, idle: this.#idle.length, queued: this.#queue.length };
   }
 
+  /** For how many requests of a crowd there is room now; half of the queue is left to what comes beside them. */
+  get room(): number {
+    const { maxConnections, maxQueue } = this.limits;
+    const { active, queued } = this.load;
+    return maxConnections + Math.floor(maxQueue / 2) - active - queued;
+  }
+
   /** Those that lie open, for keep-warm.ts; the one used last is the last. */
   get idle(): readonly BackendConnection[] {
     return this.#idle;

@@ -70,6 +70,29 @@ test("one that comes while others are let go waits behind them", limit, async (t
   );
 });
 
+test(
+  "more held requests than the pool has room for are all answered: they wait for room",
+  limit,
+  async (t) => {
+    const v1 = await startBackend(t, sayName("v1"));
+    const v2 = await startBackend(t, (_req, res) => void setTimeout(() => res.end("v2"), 20));
+    const upstream = { maxConnections: 20, maxQueue: 20 };
+    const scene = await startHoldScene(t, { v1, v2 }, { upstream });
+    const { hold, timers, open, flipTo, waiting, failures } = scene;
+    const clients = await Promise.all(Array.from({ length: 300 }, () => open()));
+    hold.begin(1, 60_000);
+    for (const client of clients) client.send(get("/"));
+    await waiting(300);
+    flipTo("v2", 1);
+    await waitUntil("all have gone on", () => {
+      timers.pass(5);
+      return hold.held === 0;
+    });
+    for (const client of clients) assert.equal((await client.readResponse()).text, "v2");
+    assert.deepEqual([failures, v1.requests.length, v2.requests.length], [[], 0, 300]);
+  },
+);
+
 test("a hold that nobody ends is over after its time, and the old version answers", limit, async (t) => {
   const { hold, timers, open, waiting } = await startScene(t);
   const client = await open();

@@ -2,14 +2,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { HeldRequest, Way } from "../../../src/data-plane/held-request.ts";
-import { Hold, type HoldLimits } from "../../../src/data-plane/hold.ts";
+import { Hold, type HoldLimits, type Pace } from "../../../src/data-plane/hold.ts";
 import type { ClientConnection } from "../../../src/data-plane/listener/client-connection.ts";
 import { requestHead } from "../../support/heads.ts";
 import { ManualTimers } from "../../support/manual-timers.ts";
 
-function startHold(limits: Partial<HoldLimits> = {}) {
+function startHold(limits: Partial<HoldLimits> = {}, pace?: Pace) {
   const timers = new ManualTimers();
-  const hold = new Hold({ maxRequests: 100_000, maxBytes: 100_000_000, ...limits }, timers);
+  const hold = new Hold({ maxRequests: 100_000, maxBytes: 100_000_000, ...limits }, timers, pace);
   /** Targets of those that went on, with how they did. */
   const went: string[] = [];
   const refused: string[] = [];
@@ -158,6 +158,60 @@ test("two holds that end in one round of the event loop let go one batch a round
   hold.release(2);
   timers.round();
   assert.equal(went.length, 64);
+});
+
+test("no more go on than there is room for; the others look again, and nobody overtakes them", () => {
+  const pace = { free: 3, room: () => pace.free, limitMs: 1_000 };
+  const { hold, timers, went, onGoing, take, rounds } = startHold({}, pace);
+  onGoing.do = () => void pace.free--;
+  hold.begin(1, 60_000);
+  for (const target of targets(0, 5)) take(target);
+  hold.release(1);
+  rounds();
+  assert.deepEqual([went, hold.isOn], [targets(0, 3), true]);
+  take("/5");
+  pace.free = 2;
+  timers.pass(5);
+  rounds();
+  assert.deepEqual([went, hold.isOn], [targets(0, 5), true]);
+  pace.free = 2;
+  timers.pass(5);
+  rounds();
+  assert.deepEqual([went, hold.isOn, timers.pending], [targets(0, 6), false, 0]);
+});
+
+test("where no room comes they all go on after the time limit, in small batches", () => {
+  const { hold, timers, went, take, rounds } = startHold({}, { room: () => 0, limitMs: 1_000 });
+  hold.begin(1, 60_000);
+  for (const target of targets(0, 200)) take(target);
+  hold.release(1);
+  for (let ms = 5; ms < 1_000; ms += 5) {
+    timers.pass(5);
+    rounds();
+  }
+  assert.equal(went.length, 0);
+  timers.pass(5);
+  assert.equal(went.length, 64);
+  rounds();
+  assert.deepEqual([went, hold.isOn, timers.pending], [targets(0, 200), false, 0]);
+});
+
+test("a hold that begins while others look for room keeps them, and lets them look as long again", () => {
+  const { hold, timers, went, take, rounds } = startHold({}, { room: () => 0, limitMs: 10 });
+  hold.begin(1, 60_000);
+  take("/a");
+  hold.release(1);
+  timers.pass(5);
+  hold.begin(2, 60_000);
+  timers.pass(5);
+  rounds();
+  assert.deepEqual([went, timers.pending], [[], 1]);
+  hold.release(2);
+  timers.pass(5);
+  assert.deepEqual(went, []);
+  timers.pass(5);
+  rounds();
+  assert.deepEqual([went, hold.isOn, timers.pending], [["/a"], false, 0]);
 });
 
 test("a worker that ends lets all go on, and begins no hold any more", () => {
