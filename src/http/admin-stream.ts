@@ -16,12 +16,7 @@ export function isStream(answer: AdminAnswer | AdminStream): answer is AdminStre
 
 /** Sends the head and opens the stream. Never throws; a client that has left is no failure. */
 export function writeAdminStream(req: IncomingMessage, res: ServerResponse, stream: AdminStream): void {
-  if (res.destroyed || res.headersSent) return;
-  if (res.socket === null) {
-    // Pipelined behind a call that is not answered yet: it would take a place and send nothing.
-    req.socket.destroy();
-    return;
-  }
+  if (res.destroyed || res.headersSent || res.socket === null) return;
   res.shouldKeepAlive = false; // the end of the stream is the end of the connection
   res.writeHead(stream.status, answerFields(stream));
   if (req.method === "HEAD") {

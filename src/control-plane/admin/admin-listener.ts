@@ -10,6 +10,7 @@ import {
   type IncomingMessage,
   type RequestListener,
   type Server,
+  type ServerResponse,
   STATUS_CODES,
 } from "node:http";
 import { createServer as createTlsServer } from "node:https";
@@ -25,6 +26,7 @@ import { isStream, writeAdminStream } from "../../http/admin-stream.ts";
 import { PROBLEM_TYPE, problemAnswer, problemBody, problemFromError } from "../../http/problem.ts";
 import type { AdminLog } from "./admin-deps.ts";
 import { clientNameOf } from "./client-certificate.ts";
+import { ConnectionTurns } from "./connection-turns.ts";
 import { listenOnSocket, type SocketPlace } from "./socket-file.ts";
 
 const MAX_CONNECTIONS = 256;
@@ -33,6 +35,8 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 15_000;
 const KEEP_ALIVE_TIMEOUT_MS = 5_000;
+/** For a client to take a whole answer: one that reads nothing would keep its connection, and the answer in memory. */
+const ANSWER_TIMEOUT_MS = 30_000;
 /** How often Node looks for connections past their time limits. */
 const TIMEOUT_CHECK_MS = 1_000;
 /** What calls that run get when the listener closes. */
@@ -48,6 +52,7 @@ export interface AdminListenerOptions {
   /** Never rejects. */
   readonly handle: (call: AdminCall) => Promise<AdminAnswer>;
   readonly log: AdminLog;
+  readonly answerTimeoutMs?: number;
 }
 
 export interface AdminListener {
@@ -61,18 +66,24 @@ export interface AdminListener {
 
 /** @throws StartError when it cannot listen, with what to do about it. */
 export async function startAdminListener(options: AdminListenerOptions): Promise<AdminListener> {
-  const { host, port, socket, tls, log } = options;
+  const { host, port, socket, tls, log, answerTimeoutMs = ANSWER_TIMEOUT_MS } = options;
   let isClosing = false;
   const names = new WeakMap<Socket, string>();
+  const turns = new ConnectionTurns();
+  const answer = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
+    const answer = await answerCall(req, names.get(req.socket), options);
+    if (isClosing) res.shouldKeepAlive = false;
+    if (isStream(answer)) return writeAdminStream(req, res, answer);
+    writeAdminAnswer(req, res, answer);
+    limitAnswer(res, answerTimeoutMs);
+  };
   const server = makeServer(tls, names, (req, res) => {
-    void answerCall(req, names.get(req.socket), options).then((answer) => {
-      if (isClosing) res.shouldKeepAlive = false;
-      if (isStream(answer)) writeAdminStream(req, res, answer);
-      else writeAdminAnswer(req, res, answer);
-    });
+    turns.take(req, res, () => void answer(req, res));
   });
   server.maxConnections = MAX_CONNECTIONS;
-  server.on("clientError", refuseRaw);
+  server.on("clientError", (error, connection) => {
+    if (!turns.endAfterWholeCalls(connection as Socket)) refuseRaw(error, connection);
+  });
   // Also those whose handshake runs: the server's own list knows them only after it.
   const connections = new Set<Socket>();
   server.on("connection", (connection) => {
@@ -144,6 +155,12 @@ async function answerCall(
     log.error({ err: error }, "an admin call failed");
     return problemAnswer("ADMIN_INTERNAL_ERROR", "a fault of the proxy itself; the log has the details");
   }
+}
+
+function limitAnswer(res: ServerResponse, limitMs: number): void {
+  if (res.writableFinished || res.destroyed) return;
+  const timer = setTimeout(() => res.destroy(), limitMs);
+  res.once("finish", () => clearTimeout(timer)).once("close", () => clearTimeout(timer));
 }
 
 /** What Node's parser refuses, or what came too slowly; there is no ServerResponse yet. */

@@ -2,21 +2,30 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { type TestContext, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import {
   type AdminListener,
   startAdminListener,
 } from "../../../../src/control-plane/admin/admin-listener.ts";
+import { MAX_WAITING_CALLS } from "../../../../src/control-plane/admin/connection-turns.ts";
 import type { AdminAnswer, AdminCall } from "../../../../src/core/admin-call.ts";
 import { StartError } from "../../../../src/core/errors.ts";
+import { openRaw } from "../../../support/raw-client.ts";
+import { waitUntil } from "../../../support/wait.ts";
 
 const OK: AdminAnswer = { status: 200, headers: { "Content-Type": "text/plain" }, body: "ok\n" };
 
 const ON_LOOPBACK = { host: "127.0.0.1", port: 0, socket: null, tls: null };
 
-async function start(t: TestContext, handle: (call: AdminCall) => Promise<AdminAnswer> = async () => OK) {
+async function start(
+  t: TestContext,
+  handle: (call: AdminCall) => Promise<AdminAnswer> = async () => OK,
+  answerTimeoutMs?: number,
+) {
   const logged: object[] = [];
   const log = { error: (fields: object) => void logged.push(fields) };
-  const listener = await startAdminListener({ ...ON_LOOPBACK, handle, log });
+  const limit = answerTimeoutMs === undefined ? {} : { answerTimeoutMs };
+  const listener = await startAdminListener({ ...ON_LOOPBACK, handle, log, ...limit });
   t.after(() => listener.close());
   return { listener, logged };
 }
@@ -129,4 +138,102 @@ test("close cuts a call that does not end", async (t) => {
   const response = fetch(listener.url);
   await seen;
   await Promise.all([listener.close(), assert.rejects(response)]);
+});
+
+const GET = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+test("the calls of one connection run one after the other, in their order", async (t) => {
+  const ends: (() => void)[] = [];
+  const targets: string[] = [];
+  const { listener } = await start(t, ({ target }) => {
+    targets.push(target);
+    return new Promise((resolve) => ends.push(() => resolve({ ...OK, body: target })));
+  });
+  const client = await openRaw(listener.port, { t });
+  client.send(["/a", "/b", "/c"].map((path) => GET.replace("/", path)).join(""));
+  for (const [index, path] of ["/a", "/b", "/c"].entries()) {
+    await waitUntil(`${path} runs`, () => ends.length > index);
+    assert.deepEqual(targets, ["/a", "/b", "/c"].slice(0, index + 1));
+    ends[index]?.();
+    assert.equal((await client.readResponse()).text, path);
+  }
+});
+
+test("a call behind one that closes the connection is not begun", async (t) => {
+  let calls = 0;
+  const { listener } = await start(t, async () => {
+    calls++;
+    return OK;
+  });
+  const received = await rawExchange(
+    listener,
+    GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n") + GET,
+  );
+  assert.deepEqual([received.split("HTTP/1.1 200").length - 1, calls], [1, 1]);
+});
+
+test("a pipeline of more calls than may wait is cut, and none of its answers is kept", async (t) => {
+  let calls = 0;
+  const { listener } = await start(t, () => {
+    calls++;
+    return new Promise(() => {});
+  });
+  const client = await openRaw(listener.port, { t });
+  await client
+    .send(GET.repeat(MAX_WAITING_CALLS + 1))
+    .send(GET)
+    .waitClosed();
+  assert.equal(calls, 1);
+  const other = await openRaw(listener.port, { t });
+  other.send(GET.repeat(MAX_WAITING_CALLS + 1));
+  await waitUntil("the other one's call runs", () => calls === 2);
+  assert.equal(other.ending, undefined);
+});
+
+test("who does not take its answer is cut after a time; a call that takes longer to be answered is not", async (t) => {
+  const large = { ...OK, body: "x".repeat(32 * 1_024 * 1_024) };
+  const { listener } = await start(
+    t,
+    async ({ target }) => {
+      if (target === "/slow") await delay(400);
+      return target === "/large" ? large : OK;
+    },
+    200,
+  );
+  const unread = connect(listener.port, "127.0.0.1").on("error", () => {});
+  t.after(() => unread.destroy());
+  unread.pause().write(GET.replace("/", "/large"));
+  const isCut = waitUntil("it is cut", () => {
+    unread.write("\r\n"); // ignored between two calls; a connection that is gone is found out by it
+    return unread.destroyed;
+  });
+  const client = await openRaw(listener.port, { t });
+  assert.equal((await client.send(GET.replace("/", "/slow")).readResponse()).status, 200);
+  await isCut;
+});
+
+test("what is wrong behind a call does not cost it its answer; the connection ends with it", async (t) => {
+  let answer = (): void => {};
+  const { listener } = await start(t, ({ target }) => {
+    if (target !== "/slow") return Promise.resolve(OK);
+    return new Promise((resolve) => {
+      answer = () => resolve(OK);
+    });
+  });
+  const client = await openRaw(listener.port, { t });
+  client.send(GET.replace("/", "/slow") + GET);
+  client.send("garbage\r\n\r\n");
+  const other = await openRaw(listener.port, { t });
+  assert.equal((await other.send(GET).readResponse()).status, 200);
+  assert.equal(client.bytesReceived, 0);
+  answer();
+  const received = (await client.readToEnd()).toString();
+  assert.deepEqual(received.match(/HTTP\/1\.1 \d+/g), ["HTTP/1.1 200", "HTTP/1.1 200"]);
+});
+
+test("a chunk that is none is answered 400, as its call has no other answer", async (t) => {
+  const { listener } = await start(t);
+  const head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const received = await rawExchange(listener, `${head}zz\r\n`);
+  assert.match(received, /^HTTP\/1\.1 400 [\s\S]*MALFORMED_REQUEST/);
 });
