@@ -47,7 +47,9 @@ function workerFlags(given: string): string[] {
 export async function runPrimary(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
   try {
     const { flags } = parseArguments(argv);
-    await startPrimary(loadConfig({ file: flags.config, env, flags }));
+    const config = loadConfig({ file: flags.config, env, flags });
+    delete env.ADMIN_TOKEN; // or every worker inherits it, and Node.js writes it into a diagnostic report
+    await startPrimary(config);
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
     process.stderr.write(`traffic-switching: ${error.message}\n`);

@@ -1,6 +1,6 @@
 /** Who may call: loopback by the socket's own address, or the token; never what a header claims. */
 import assert from "node:assert/strict";
-import { mkdtemp, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -356,6 +356,17 @@ test("the token is printed nowhere: not in logs, /status, /metrics, /history or 
   assert.equal(checked.code, 0, checked.stderr);
   assert.match(checked.stdout, /tokens: token \(admin\)$/m);
   assert.ok(!(checked.stdout + checked.stderr).includes(TOKEN));
+});
+
+test("no worker inherits the token of the environment", { timeout: 20_000 }, async (t) => {
+  const { proxy } = await startPair(t, { workers: 2, env: { ADMIN_TOKEN: TOKEN } });
+  const { status } = await proxy.admin("POST", "/switch", { body: { version: "v2" } });
+  assert.equal(status, 401, "it is the daemon's");
+  for (const pid of await proxy.workerPids()) {
+    const environment = await readFile(`/proc/${pid}/environ`, "latin1");
+    assert.match(environment, /NODE_UNIQUE_ID=/);
+    assert.ok(!environment.includes(TOKEN));
+  }
 });
 
 test("admin.token_file holds the token, with or without a newline at its end", {
