@@ -24,7 +24,7 @@ const tokens = [
   { name: "ci", role: "switch", token_file: join(dir, "ci") },
   { name: "oncall", role: "admin", token: TOKENS.oncall },
 ];
-const { proxy } = await startPair(
+const { proxy, v2 } = await startPair(
   { after },
   { workers: 2, config: { admin: { tokens } }, env: { ADMIN_TOKEN: TOKENS.main } },
 );
@@ -33,7 +33,7 @@ const READS = ["/", "/status", "/metrics", "/history", "/livez", "/readyz"];
 const ON_TRAFFIC = ["/switch", "/status", "/metrics"];
 const bearer = (token: string) => ({ authorization: `Bearer ${token}`, host: "proxy.example" });
 
-/** Status of each kind of call; 200 is let in. The switch goes to the active version, so that it changes nothing. */
+/** Status of each kind of call; a dry run is a switch that is not carried out. 200 is let in. The switch goes to the active version, so that it changes nothing. */
 const TABLE = {
   prom: { read: 200, switch: 403, rollback: 403, force: 403 },
   ci: { read: 200, switch: 200, rollback: 409, force: 403 },
@@ -75,12 +75,34 @@ for (const [who, gets] of Object.entries(TABLE)) {
     },
   );
 
+  test(
+    `the token of ${who} gets ${gets.switch} for a dry run, which asks the backend unless it is refused`,
+    LIMIT,
+    async () => {
+      const asked = v2.requests.length;
+      const body = { version: "v2", dry_run: true };
+      const replies = [
+        await proxy.admin("POST", "/switch", { headers, body }),
+        await proxy.adminOnTrafficPort("POST", "/switch", { headers, body }),
+      ];
+      for (const reply of replies) assert.equal(reply.status, gets.switch, reply.body);
+      assert.equal(v2.requests.length > asked, gets.switch === 200);
+    },
+  );
+
+  test(`the token of ${who} gets ${gets.read} for the events`, LIMIT, async () => {
+    assert.equal((await proxy.admin("HEAD", "/events", { headers })).status, gets.read);
+  });
+
   test(`the token of ${who} gets ${gets.force} with force`, LIMIT, async () => {
     const body = { force: true, reason: "test" };
     const forced = { headers, body: { ...body, version: "v1" } };
+    const rehearsed = { headers, body: { ...body, version: "v2", dry_run: true } };
     const replies = [
       await proxy.admin("POST", "/switch", forced),
       await proxy.adminOnTrafficPort("POST", "/switch", forced),
+      await proxy.admin("POST", "/switch", rehearsed),
+      await proxy.adminOnTrafficPort("POST", "/switch", rehearsed),
     ];
     for (const reply of replies) assert.equal(reply.status, gets.force, reply.body);
     const back = await proxy.admin("POST", "/rollback", { headers, body });
