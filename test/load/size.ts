@@ -5,6 +5,7 @@ export interface Size {
   readonly ab: { readonly requests: number; readonly concurrency: number };
   readonly churnConnections: number;
   readonly drain: { readonly sockets: number; readonly windowSeconds: number };
+  readonly switches: number;
   readonly soak: { readonly warmUpMs: number; readonly durationMs: number };
 }
 
@@ -14,6 +15,7 @@ const FULL: Size = {
   ab: { requests: 600_000, concurrency: 12_000 },
   churnConnections: 20_000,
   drain: { sockets: 5_000, windowSeconds: 30 },
+  switches: 100,
   soak: { warmUpMs: 30_000, durationMs: 300_000 },
 };
 
@@ -23,6 +25,7 @@ const SHORT: Size = {
   ab: { requests: 60_000, concurrency: 2_000 },
   churnConnections: 5_000,
   drain: { sockets: 500, windowSeconds: 5 },
+  switches: 20,
   soak: { warmUpMs: 5_000, durationMs: 15_000 },
 };
 
