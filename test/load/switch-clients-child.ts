@@ -90,7 +90,7 @@ class Client {
     const sinceDueMs = this.#isLate ? this.#dueMs : this.#sentMs; // a tick that was late is not the daemon's
     const latencyMs = endedMs - sinceDueMs;
     this.#dueMs += paceMs;
-    this.#isLate = this.#dueMs < endedMs;
+    this.#isLate = paceMs > 0 && this.#dueMs < endedMs;
     requests.push({ client: this.#number, sentMs: this.#sentMs, endedMs, latencyMs, saw, isAnswered });
     if (this.#sentMs < sinceMs) return;
     ended++;
