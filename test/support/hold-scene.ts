@@ -7,6 +7,8 @@ import type { AddressInfo } from "node:net";
 import type { Config } from "../../src/config/schema.ts";
 import type { AdminCall } from "../../src/core/admin-call.ts";
 import type { ForwardErrorCode } from "../../src/core/errors.ts";
+import type { Backend } from "../../src/data-plane/backend/backend.ts";
+import type { ConnectionPool } from "../../src/data-plane/forward/connection-pool.ts";
 import { createPools } from "../../src/data-plane/forward/pools.ts";
 import { RetryBudget } from "../../src/data-plane/forward/retry-budget.ts";
 import { Hold, type HoldLimits, systemTimers } from "../../src/data-plane/hold.ts";
@@ -41,6 +43,10 @@ const UPSTREAM: Partial<Config["upstream"]> = {
 type Origin = Pick<RawBackend, "url">;
 
 export interface HoldScene {
+  readonly serving: Serving;
+  readonly pool: (backend: Backend) => ConnectionPool;
+  /** Of clients, open ones. */
+  readonly connections: () => number;
   readonly hold: Hold;
   /** The ends in time of the holds; the rounds of the event loop are real. */
   readonly timers: ManualTimers;
@@ -164,6 +170,9 @@ export async function startHoldScene(
   });
   let epoch = 0;
   return {
+    serving,
+    pool,
+    connections: () => listener.connections,
     hold,
     timers,
     port,
