@@ -63,6 +63,8 @@ export class Switcher {
   #isFeeding = false;
   #lastCall = 0;
   #stopTimer = (): void => {};
+  /** What the timer is set for; Infinity: for nothing. */
+  #timerForMs = Number.POSITIVE_INFINITY;
   #abandon = new AbortController();
   #whenIdle: (() => void)[] = [];
 
@@ -144,12 +146,24 @@ export class Switcher {
     this.#waiting.push(event);
     if (this.#isFeeding) return;
     this.#isFeeding = true;
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      for (const effect of this.#machine.handle(next)) this.#carryOut(effect);
+    try {
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+        for (const effect of this.#machine.handle(next)) this.#tryToCarryOut(effect);
+      }
+    } finally {
+      this.#isFeeding = false;
     }
-    this.#isFeeding = false;
     this.#armTimer();
     if (this.#machine.status.phase === "idle") for (const done of this.#whenIdle.splice(0)) done();
+  }
+
+  /** What fails is one order or one report; the callers are still to be answered. */
+  #tryToCarryOut(effect: SwitchEffect): void {
+    try {
+      this.#carryOut(effect);
+    } catch (error) {
+      this.#parts.log.error({ effect: effect.type, err: error }, "a step of the switch failed; it goes on");
+    }
   }
 
   #carryOut(effect: SwitchEffect): void {
@@ -193,13 +207,20 @@ export class Switcher {
     );
   }
 
+  /** One that is set for the right time is left alone: calls that keep coming would put it off for ever. */
   #armTimer(): void {
+    const { wakeAtMs } = this.#machine;
+    if (wakeAtMs === this.#timerForMs) return;
     this.#stopTimer();
     this.#stopTimer = () => {};
-    const leftMs = this.#machine.wakeAtMs - this.#parts.clock.nowMs();
-    if (leftMs === Number.POSITIVE_INFINITY) return;
+    this.#timerForMs = wakeAtMs;
+    if (wakeAtMs === Number.POSITIVE_INFINITY) return;
+    const leftMs = wakeAtMs - this.#parts.clock.nowMs();
     const waitMs = Math.min(Math.max(1, Math.ceil(leftMs)), LONGEST_WAIT_MS);
-    this.#stopTimer = this.#setTimer(() => this.#feed({ type: "time" }), waitMs);
+    this.#stopTimer = this.#setTimer(() => {
+      this.#timerForMs = Number.POSITIVE_INFINITY;
+      this.#feed({ type: "time" });
+    }, waitMs);
   }
 
   #log({ from, to, trigger, forced, actor, reason, epoch, outcome, error }: SwitchEnd): void {
