@@ -234,7 +234,9 @@ export class SwitchMachine {
     const { version: to, dryRun, force, reason, expect, waitMs, holdMs } = asked;
     refuseUnknown(to, this.#origins);
     const { activeVersion: from, epoch } = this.#snapshot;
-    if (to === from) {
+    // Once it is on the disk a version is the active one, but not every worker serves it yet.
+    const isServed = (this.#run?.entry ?? null) === null;
+    if (to === from && isServed) {
       return this.#answer(call, alreadyActive(to, { backend: this.#backendOf(to), epoch, isDryRun: dryRun }));
     }
     const move: Move = { from, to, trigger: "switch", force, reason, expect, waitMs, holdMs };

@@ -63,10 +63,10 @@ export class Maintenance {
         "another call to pause is running; try again when it has ended",
       );
     }
-    const { clock, workers, limits } = this.#stage;
+    const { clock, workers } = this.#stage;
     const nowMs = clock.nowMs();
     const hold = this.#stage.nextNumber();
-    const acks = new Acks(workers, nowMs + limits.commitTimeoutMs);
+    const acks = new Acks(workers, nowMs + this.#stage.holdLimitMs(forMs));
     this.#starting = { hold, endsAtMs: nowMs + forMs, reason, actor, call, acks };
     this.#stage.tell(workers.keys(), { type: "hold", hold, holdMs: forMs, next: null });
     this.#look();

@@ -7,6 +7,9 @@ import type { Version } from "../../core/version.ts";
 import type { SwitchOrder } from "../../ipc/messages.ts";
 import type { SwitchEffect } from "./switch-event.ts";
 
+/** What of a hold may go by until every worker holds: the rest is for what it is good for. */
+const HOLD_ACK_SHARE = 0.5;
+
 export interface WorkerView {
   /** Its slot, 1 to N. */
   readonly worker: number;
@@ -28,6 +31,11 @@ export class Stage {
 
   get listening(): ReadonlyMap<number, WorkerView> {
     return new Map([...this.workers].filter(([, { isListening }]) => isListening));
+  }
+
+  /** How long the workers may take to say that they hold. */
+  holdLimitMs(holdMs: number): number {
+    return Math.min(holdMs * HOLD_ACK_SHARE, this.limits.commitTimeoutMs);
   }
 
   /** For gates and holds; none is used twice. */

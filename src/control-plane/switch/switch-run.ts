@@ -17,9 +17,6 @@ import type { Stage } from "./stage.ts";
 import type { HistoryEntry } from "./state-store.ts";
 import type { CallContext } from "./switch-event.ts";
 
-/** What of a hold may go by until every worker holds. */
-const HOLD_ACK_SHARE = 0.5;
-
 export type RunStep =
   | { readonly kind: "waits" }
   /** The gate is passed: write the entry. */
@@ -141,8 +138,7 @@ export class SwitchRun {
     const nowMs = this.#stage.clock.nowMs();
     const { holdMs } = this.move;
     this.#hold = { hold: this.#stage.nextNumber(), endsAtMs: nowMs + holdMs };
-    const limitMs = Math.min(holdMs * HOLD_ACK_SHARE, this.#stage.limits.commitTimeoutMs);
-    this.#ask(limitMs);
+    this.#ask(this.#stage.holdLimitMs(holdMs));
     this.#stage.tell(this.#stage.workers.keys(), {
       type: "hold",
       hold: this.#hold.hold,
