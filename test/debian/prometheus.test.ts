@@ -10,6 +10,7 @@ import { startBackend } from "../support/backend.ts";
 import type { TestEnd } from "../support/cleanup.ts";
 import { freePort } from "../support/free-port.ts";
 import { type JsonObject, request } from "../support/http-client.ts";
+import { readText } from "../support/markdown.ts";
 import { needPrograms, runProgram, startProgram } from "../support/program.ts";
 import { startProxy, type TestProxy } from "../support/proxy.ts";
 import { tempDir } from "../support/temp-dir.ts";
@@ -109,6 +110,16 @@ test("promtool finds nothing to say about the metrics, with traffic and a switch
   assert.match(body, /^traffic_switching_switches_total\{/m);
   const faults = (await lint(body)).split("\n").filter((line) => line !== "" && !KNOWN_FAULTS.test(line));
   assert.deepEqual(faults, []);
+});
+
+test("promtool takes the alerts of docs/operations.md", async () => {
+  const [, rules = ""] = /^```yaml\n([\s\S]*?)^```$/m.exec(readText("docs/operations.md")) ?? [];
+  const file = join(dir, "rules.yml");
+  await writeFile(file, rules);
+  assert.match(
+    await runProgram("promtool", ["check", "rules", file], { limitMs: 10_000 }),
+    /SUCCESS: \d+ rules/,
+  );
 });
 
 test("promtool would find fault: it does with a counter that has a wrong name", async () => {

@@ -3,8 +3,8 @@
  * and against each other: headings, commands, links.
  */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
 import { COMMANDS } from "../../src/cli/arguments.ts";
@@ -18,8 +18,8 @@ import { type AdminCall, TRAFFIC_PORT_PATHS } from "../../src/core/admin-call.ts
 import { systemClock } from "../../src/core/clock.ts";
 import { ADMIN_ERRORS, FORWARD_ERRORS, ProxyError } from "../../src/core/errors.ts";
 import { METRIC_PREFIX, METRICS } from "../../src/telemetry/metrics.ts";
+import { assertLinksLead, checkedTable, key, quoted, ROOT, readText, shapeOf } from "../support/markdown.ts";
 
-const ROOT = rootAbove(import.meta.dirname);
 const ENGLISH = { name: "README.md", yes: "yes", text: readText("README.md") };
 const CHINESE = { name: "README.zh-CN.md", yes: "是", text: readText("README.zh-CN.md") };
 const PACKAGE = JSON.parse(readText("package.json")) as {
@@ -28,42 +28,6 @@ const PACKAGE = JSON.parse(readText("package.json")) as {
   readonly dependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
 };
-
-/** The sources and the compiled tests lie at different depths. */
-function rootAbove(folder: string): string {
-  return existsSync(join(folder, "package.json")) ? folder : rootAbove(dirname(folder));
-}
-
-function readText(path: string): string {
-  return readFileSync(join(ROOT, path), "utf8");
-}
-
-/** The rows of the table after its mark; every cell as it is written. Fails unless there is exactly one. */
-function checkedTable(text: string, name: string): string[][] {
-  const [, after, ...more] = text.split(`<!-- checked: ${name} -->\n`);
-  assert.ok(after !== undefined && more.length === 0, `one table "${name}"`);
-  const [table = ""] = after.split("\n\n", 1);
-  return table
-    .split("\n")
-    .slice(2) // head and rule
-    .map((line) =>
-      line
-        .split("|")
-        .slice(1, -1)
-        .map((cell) => cell.trim()),
-    );
-}
-
-/** What stands in backquotes, several times or once; `-` is nothing. */
-function quoted(cell: string | undefined): string[] {
-  const found = [...(cell ?? "").matchAll(/`([^`]+)`/g)].map(([, inside = ""]) => inside);
-  assert.ok(found.length > 0 || cell === "-", `"${cell}" holds a value in backquotes, or is -`);
-  return found;
-}
-
-function key(cell: string | undefined): string | null {
-  return quoted(cell)[0] ?? null;
-}
 
 /** `{ server: { port: 8080 } }` from `server.port`. */
 function nested(entries: readonly (readonly [path: string, value: unknown])[]): Record<string, unknown> {
@@ -223,48 +187,18 @@ for (const { name, text, yes } of [ENGLISH, CHINESE]) {
       ([, run, short]) => run ?? short,
     );
     for (const script of new Set(scripts)) assert.ok(PACKAGE.scripts[script ?? ""], `npm run ${script}`);
-    const anchors = headingsOf(text).map(({ anchor }) => `#${anchor}`);
-    for (const [, target = ""] of text.matchAll(/\]\(([^)]+)\)/g)) {
-      if (target.startsWith("#")) assert.ok(anchors.includes(target), target);
-      else assert.ok(existsSync(join(ROOT, target)), target);
-    }
+    assertLinksLead(text);
   });
 }
 
 test("both READMEs have the same headings, tables and code blocks, in the same order", () => {
-  const [english, chinese] = [ENGLISH, CHINESE].map(({ text }) => ({
-    levels: headingsOf(text).map(({ level }) => level),
-    tables: [...text.matchAll(/<!-- checked: .* -->/g)].map(([mark]) => mark),
-    rows: text.split("\n").filter((line) => line.startsWith("|")).length,
-    points: text.split("\n").filter((line) => line.startsWith("- ")).length,
-    blocks: codeBlocksOf(text),
-  }));
-  assert.deepEqual(chinese, english);
+  assert.deepEqual(shapeOf(CHINESE.text), shapeOf(ENGLISH.text));
 });
 
 test("the changelog begins with the version of the package", () => {
   const [, newest] = /^## (\S+)/m.exec(readText("CHANGELOG.md")) ?? [];
   assert.equal(newest, PACKAGE.version);
 });
-
-/** Text outside of code blocks: a # in there is a comment. */
-function headingsOf(text: string): { level: number; anchor: string }[] {
-  const prose = text.replace(/^```[\s\S]*?^```$/gm, "");
-  return [...prose.matchAll(/^(#+) (.+)$/gm)].map(([, marks = "", title = ""]) => ({
-    level: marks.length,
-    anchor: title
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}\s_-]/gu, "")
-      .replace(/\s/g, "-"),
-  }));
-}
-
-/** Drawings and lists of folders (`text`) may be translated; commands, configs and answers may not. */
-function codeBlocksOf(text: string): string[] {
-  return [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language = "", body = ""]) =>
-    language === "text" ? "text" : `${language}\n${body}`,
-  );
-}
 
 const STRANGER = "203.0.113.9";
 
