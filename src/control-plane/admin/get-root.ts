@@ -18,6 +18,11 @@ GET  /livez      200 while the daemon runs
 GET  /readyz     200 while every worker listens
 
 Calls with POST need Content-Type: application/json and, once the config has a token, Authorization: Bearer.
+"dry_run": true checks and changes nothing. "force": true skips the gate and the cool-down, and needs a reason.
+With Idempotency-Key a repeated call of POST /switch or /rollback is the same switch.
+
+  curl -sS -X POST -H 'Content-Type: application/json' -d '{"version":"v2","dry_run":true}' \\
+    http://127.0.0.1:8081/switch
 `;
 
 export function getRoot(): AdminAnswer {
