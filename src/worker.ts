@@ -234,7 +234,7 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
       case "stop":
         if (ending.isEnding) return;
         ending.isEnding = true;
-        switchOrders.end();
+        switchOrders.end(message.graceMs);
         void stopListener({
           listener,
           backends: serving.backends,

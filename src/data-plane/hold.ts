@@ -109,10 +109,11 @@ export class Hold implements Room {
     this.#settle();
   }
 
-  /** The worker is ending: all go on, and no hold begins any more. */
-  close(): void {
+  /** The worker is ending within `graceMs`: all go on, half of it is left to them, and no hold begins any more. */
+  close(graceMs: number): void {
     this.#isClosed = true;
     for (const hold of [...this.#holds.keys()]) this.release(hold);
+    this.#looks = Math.min(this.#looks, Math.floor(graceMs / 2 / LOOK_MS));
   }
 
   /** Lets a request wait, or refuses it at once. */

@@ -46,10 +46,10 @@ export class SwitchOrders {
     }
   }
 
-  /** The worker is ending: what waits goes on. A switch that still comes is obeyed, but the drains are the end's by now. */
-  end(): void {
+  /** The worker is ending within `graceMs`: what waits goes on. A switch that still comes is obeyed, but the drains are the end's by now. */
+  end(graceMs: number): void {
     this.#isEnding = true;
-    this.#parts.hold.close();
+    this.#parts.hold.close(graceMs);
     this.#parts.keepWarm.end();
   }
 

@@ -459,7 +459,7 @@ export class World {
   /** It notices that its primary is gone: what runs ends, nothing new is taken. */
   #orphanEnds(worker: SimWorker): void {
     worker.isEnding = true;
-    worker.hold.close();
+    worker.hold.close(Number.POSITIVE_INFINITY);
     this.#workers = this.#workers.filter((each) => each !== worker);
   }
 

@@ -361,7 +361,7 @@ test("a worker that ends lets what waits finish, and asks its clients to close",
   client.send(get("/"));
   await waiting(1);
   ending.isEnding = true;
-  hold.close();
+  hold.close(30_000);
   const answer = await client.readResponse();
   assert.deepEqual([answer.status, answer.text, answer.header("connection")], [200, "v1", "close"]);
   client.end();

@@ -219,10 +219,25 @@ test("a worker that ends lets all go on, and begins no hold any more", () => {
   hold.begin(1, 1_000);
   hold.begin(2, 1_000);
   take("/a");
-  hold.close();
+  hold.close(30_000);
   hold.begin(3, 1_000);
   rounds();
   assert.deepEqual([hold.isOn, went, timers.pending], [false, ["/a"], 0]);
+});
+
+test("a worker that ends lets those go on who look for room, half its grace before its end at the latest", () => {
+  const { hold, timers, went, take, rounds } = startHold({}, { room: () => 0, limitMs: 5_000 });
+  hold.begin(1, 60_000);
+  take("/a");
+  hold.release(1); // looks for the first time
+  hold.begin(2, 60_000);
+  hold.close(20);
+  timers.pass(5);
+  timers.pass(5);
+  assert.deepEqual(went, []);
+  timers.pass(5);
+  rounds();
+  assert.deepEqual([went, hold.isOn, timers.pending], [["/a"], false, 0]);
 });
 
 test("one more than may wait is refused, also while others are let go", () => {

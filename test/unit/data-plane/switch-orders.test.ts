@@ -125,7 +125,7 @@ test("a gate that is called off is told so; one that has ended, or never was, is
 test("a switch that is committed while the worker ends takes none of the drains of the end away", () => {
   const { orders, hold, done } = startOrders();
   orders.obey({ type: "hold", hold: 1, holdMs: 60_000, next: to("v2", 1) });
-  orders.end();
+  orders.end(30_000);
   assert.equal(hold.isOn, false, "nothing waits for an end");
   done.length = 0;
   orders.obey(apply("v2", 1, 1));
