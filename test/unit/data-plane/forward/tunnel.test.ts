@@ -393,6 +393,21 @@ test("a backend that has closed the WebSocket itself is not talked over", limit,
   assert.equal((await scene.client.readToEnd()).length, 0);
 });
 
+test(
+  "a WebSocket whose backend has ended its side is drained without a word, and the client's last ones arrive",
+  limit,
+  async (t) => {
+    const scene = await startWebSocket(t);
+    scene.backend.end();
+    assert.equal(await scene.client.waitClosed(), "end");
+    scene.tunnel.endForDrain();
+    scene.client.send(ABC).end();
+    assert.equal((await scene.backend.readToEnd()).toString("latin1"), ABC_TEXT);
+    assert.equal(scene.client.bytesReceived, 0);
+    await assertOver(scene);
+  },
+);
+
 test("a client that does not answer the close frame has 5 s, then both sides are cut", limit, async (t) => {
   const scene = await startWebSocket(t);
   const limits = limitsSetBy(t, () => scene.tunnel.endForDrain());

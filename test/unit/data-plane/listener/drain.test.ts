@@ -202,3 +202,13 @@ test("a deadline of 0 ends and cuts at once", (t) => {
     ["end tunnel 0", "cut request", "cut tunnel 0"],
   );
 });
+
+test("a drain that is started over while it runs, as at SIGTERM, has one deadline: the new one", (t) => {
+  const scene = startScene(t);
+  scene.addRequest();
+  scene.drains.start(scene.backend, { deadlineMs: 1_000, websocketWindowMs: 400 });
+  scene.pass(800);
+  scene.drains.start(scene.backend, { deadlineMs: 600, websocketWindowMs: 400 });
+  scene.pass(1_000);
+  assert.deepEqual(scene.told, [{ who: "cut request", atMs: 1_400 }]);
+});
