@@ -267,6 +267,16 @@ test("a file where the folder should be stops the start with a hint", async (t) 
   );
 });
 
+test("a folder in a place that takes none stops the start with a hint, in place of a wait without end", {
+  timeout: 10_000,
+}, async () => {
+  // Where the folder above is there and the answer still is ENOENT; mkdir's `recursive` never comes back from it.
+  await assert.rejects(
+    open("/proc/no-such-folder/state"),
+    startError(/cannot be created \(ENOENT\); set STATE_DIR or state_dir to a writable folder/),
+  );
+});
+
 function startError(message: RegExp) {
   return (error: unknown): true => {
     assert.ok(error instanceof StartError);
