@@ -70,6 +70,11 @@ export async function openStoreOn(
     );
   });
   const history = await openHistoryFile(stateDir, { wallMs: () => clock.wallMs(), fs });
+  // kill -9 may have come before an fsync of these names: what is read from them now must outlive a power loss too, and
+  // before `.version` is mended by it.
+  await syncFolder(fs, stateDir).catch((error: unknown) => {
+    versionDamage.push(`the names in ${stateDir} cannot be made durable (${errorText(error)})`);
+  });
   const versionFile = await readVersionFile(stateDir, configured, fs);
   const { version, source, isToMend } = recover(
     versionFile,
@@ -89,10 +94,6 @@ export async function openStoreOn(
       versionDamage.push(`${VERSION_FILE} cannot be mended to ${version} (${errorText(error)})`);
     }
   }
-  // kill -9 may have come between a rename and this: what now serves must outlive a power loss too.
-  await syncFolder(fs, stateDir).catch((error: unknown) => {
-    versionDamage.push(`the names in ${stateDir} cannot be made durable (${errorText(error)})`);
-  });
   const writer = new SwitchWriter({
     folder: stateDir,
     versions: configured,

@@ -12,7 +12,6 @@ import { errorText, type StateFs } from "./state-fs.ts";
 import type { HistoryEntry, NewHistoryEntry } from "./state-store.ts";
 import {
   readVersionFile,
-  removeVersionFile,
   sweepLeftovers,
   VERSION_FILE,
   type VersionFileContent,
@@ -63,7 +62,7 @@ export class SwitchWriter {
   async write(entry: NewHistoryEntry, waiting: Waiting): Promise<void> {
     const { folder, versions, fs } = this.#parts;
     await this.#retryUndo();
-    if (this.entries.length === 0) await this.#nameFirstVersion(entry.from);
+    await this.#nameVersion(entry.from);
     const before = await readVersionFile(folder, versions, fs);
     refuseGivenUp(waiting);
     const sealed = await this.#appendHistory(entry);
@@ -82,10 +81,10 @@ export class SwitchWriter {
   }
 
   /**
-   * Before the first entry ever `.version` says what serves. Without it a crash between the entry and `.version`
-   * would look like a reset by hand.
+   * Before the entry `.version` says what serves, the first time and after a reset by hand. Without it a crash between
+   * the entry and `.version` would look like a reset by hand, and the entry would tell of what does not serve.
    */
-  async #nameFirstVersion(version: Version): Promise<void> {
+  async #nameVersion(version: Version): Promise<void> {
     const { folder, versions, fs } = this.#parts;
     const { kind } = await readVersionFile(folder, versions, fs);
     if (kind !== "missing") return;
@@ -118,13 +117,9 @@ export class SwitchWriter {
    */
   async #takeBack(before: VersionFileContent, from: Version): Promise<void> {
     const { folder, versions, fs, history } = this.#parts;
-    // Without a `.version` the config would serve, whatever the history says: then the entry goes first.
-    if (before.kind === "missing") await history.takeBackLast();
     const now = await readVersionFile(folder, versions, fs);
-    if (!isSameContent(before, now)) {
-      if (before.kind === "missing") await removeVersionFile(folder, fs);
-      else await this.#writeVersion(before.kind === "sound" ? before.version : from);
-    }
+    if (!isSameContent(before, now))
+      await this.#writeVersion(before.kind === "sound" ? before.version : from);
     await history.takeBackLast();
     await sweepLeftovers(folder, fs);
   }

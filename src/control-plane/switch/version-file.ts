@@ -66,12 +66,6 @@ export async function writeVersionFile(
   await syncFolder(fs, folder);
 }
 
-/** Back to "no `.version`", for a first switch that failed at its last step. */
-export async function removeVersionFile(folder: string, fs: StateFs = nodeFs): Promise<void> {
-  await fs.rm(join(folder, VERSION_FILE), { force: true });
-  await syncFolder(fs, folder);
-}
-
 /** At start: completes a replacement that a crash cut while the old thing was already aside; sweeps leftovers. */
 export async function finishMending(folder: string, fs: StateFs = nodeFs): Promise<void> {
   const path = join(folder, VERSION_FILE);

@@ -131,7 +131,7 @@ async function switchUntil(disk: SimDisk, point: Point, crash: () => void): Prom
 
 /** Starts, and loses the power at a call that chance chooses. @returns what serves; null when it did not get there. */
 async function startAgain(disk: SimDisk, random: () => number) {
-  const at = Math.floor(random() * 100);
+  const at = Math.floor(random() * 50); // a start has some 40 moments
   let calls = 0;
   let isDead = false;
   const step: Step = async () => {
@@ -149,6 +149,7 @@ async function assertSound(disk: SimDisk, start: Start, allowed: ReadonlySet<str
   const { store, recovered } = await open(disk.mount(quietly));
   const serves = recovered.version ?? "v1";
   assert.ok(allowed.has(serves), `${where}: ${serves} serves, not ${[...allowed]}`);
+  assert.equal(serves, recovered.entries.at(-1)?.to ?? "v1", `${where}: no entry tells of what serves`);
   const most = start.entries + 1 + (start.inFlight ?? 0);
   assert.ok(
     start.entries <= recovered.epoch && recovered.epoch <= most,
