@@ -11,8 +11,10 @@ import { withoutSecrets } from "./config/to-config.ts";
 import { startAdminListener } from "./control-plane/admin/admin-listener.ts";
 import { createAdminRouter } from "./control-plane/admin/router.ts";
 import { createEvents } from "./control-plane/events/create-events.ts";
+import { type DaemonPhase, readiness } from "./control-plane/readiness.ts";
 import { readBootId } from "./control-plane/switch/boot-id.ts";
 import { openFileStore } from "./control-plane/switch/file-store.ts";
+import { SafeStart } from "./control-plane/switch/safe-start.ts";
 import { Switcher } from "./control-plane/switch/switcher.ts";
 import { bindListeningSocket } from "./control-plane/workers/listening-socket.ts";
 import { Supervisor } from "./control-plane/workers/supervisor.ts";
@@ -66,7 +68,7 @@ async function startPrimary(config: Config): Promise<void> {
     clock: systemClock,
     log,
   });
-  let phase: "starting" | "running" | "ending" = "starting";
+  let phase: DaemonPhase = "starting";
   const socket = await bindListeningSocket(config.server.host, config.server.port, PORT_PATIENCE_MS);
 
   const events = createEvents({
@@ -75,7 +77,7 @@ async function startPrimary(config: Config): Promise<void> {
     switchView: () => switcher.status(),
     workers: () => supervisor.workers(),
     collect: (timeoutMs) => supervisor.collect(timeoutMs),
-    readiness: () => readiness(phase, supervisor),
+    readiness: () => readiness(phase, supervisor, safeStart),
   });
   const supervisor: Supervisor = new Supervisor({
     config: withoutSecrets(config),
@@ -107,9 +109,17 @@ async function startPrimary(config: Config): Promise<void> {
       switchEnded: (end) => {
         metrics.switches.switchEnded(end);
         events.observe.switchEnded(end);
+        if (end.outcome === "done") safeStart.switched(end);
       },
       changed: (change) => events.observe.changed(change),
     },
+  });
+  const safeStart = new SafeStart({
+    config,
+    recovered,
+    switcher,
+    log,
+    onChange: () => events.lookAtReadiness(),
   });
   const metrics = createMetrics({
     config,
@@ -128,13 +138,15 @@ async function startPrimary(config: Config): Promise<void> {
     config,
     build,
     clock: systemClock,
-    readiness: () => readiness(phase, supervisor),
+    readiness: () => readiness(phase, supervisor, safeStart),
+    startCheck: () => safeStart.check,
     log,
   });
   const admin = await startAdminListener({ ...config.admin, handle: route, log });
 
   const end = async (): Promise<void> => {
     phase = "ending";
+    safeStart.close();
     events.close(); // at once: a stream has no end of its own to wait for
     const lastSwitch = switcher.close(); // no new one; one that runs ends with its workers at the latest
     await supervisor.stop(config.server.shutdownGraceMs);
@@ -163,21 +175,10 @@ async function startPrimary(config: Config): Promise<void> {
     log.error({ state_dir: config.stateDir }, `state is damaged: ${problem}`);
   events.start();
   await supervisor.start();
-  if (phase === "starting") {
-    phase = "running";
+  if (phase !== "starting") return;
+  phase = "running";
+  if (await safeStart.begin())
     log.info({ active_version: switcher.snapshot().activeVersion }, "ready: every worker listens");
-  }
-}
-
-function readiness(
-  phase: "starting" | "running" | "ending",
-  supervisor: Supervisor,
-): { ready: boolean; why: string } {
-  if (phase === "ending") return { ready: false, why: "the daemon is ending" };
-  const listening = supervisor.workers().filter(({ state }) => state === "listening").length;
-  if (listening < supervisor.size)
-    return { ready: false, why: `${listening} of ${supervisor.size} workers listen` };
-  return { ready: true, why: "" };
 }
 
 /** The first SIGTERM or SIGINT ends in order, the second at once. */

@@ -191,13 +191,15 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
     drains,
     keepWarm,
     hold,
-    prepare: async (version, waitMs, signal) => {
+    prepare: async ({ version, waitMs, isBrief }, signal) => {
       const backend = serving.backend(version);
       const askBackend: Ask = (request, handler) => ask(pool(backend), backend, request, handler);
       const { probe, prepareTimeoutMs, warmConnections } = config.switch;
-      const target = warming(warmConnections, share, () => pool(serving.current.active), pool(backend));
+      const wanted = isBrief ? 0 : warmConnections;
+      const target = warming(wanted, share, () => pool(serving.current.active), pool(backend));
       const limits = { waitMs, totalMs: waitMs + prepareTimeoutMs };
-      const seen = await prepare(askBackend, target, probe, limits, systemClock, signal);
+      const asked = isBrief ? { ...probe, successes: 1 } : probe;
+      const seen = await prepare(askBackend, target, asked, limits, systemClock, signal);
       if (seen.passed) keepWarm.rest(backend);
       return seen;
     },

@@ -123,6 +123,8 @@ const probe = section({
   interval: time("0s").prefault("100ms"),
 });
 
+const START_POLICIES = ["wait", "fail-over"] as const;
+
 const switching = section({
   min_interval: duration("0s", "720h").prefault("10m"), // measured by a clock, never waited for by a timer
   probe,
@@ -135,6 +137,7 @@ const switching = section({
   }),
   warm_connections: autoOrCount(0, MAX_WARM_CONNECTIONS).prefault("auto"),
   rollback_window: time("0s").prefault("5m"),
+  start_policy: oneOf(START_POLICIES).prefault("wait"),
   drain: section({
     deadline: time("0s").prefault("30s"),
     websocket_window: time("0s").prefault("10s"),
@@ -287,6 +290,7 @@ export interface Config {
     readonly hold: { readonly maxRequests: number; readonly maxBytes: number };
     readonly warmConnections: number | "auto"; // per backend, over all workers
     readonly rollbackWindowMs: number; // 0 is off
+    readonly startPolicy: Settings["switch"]["start_policy"]; // when the version of the state is dead and another lives
     readonly drain: { readonly deadlineMs: number; readonly websocketWindowMs: number };
   };
   readonly admin: {

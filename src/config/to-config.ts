@@ -119,6 +119,7 @@ function switchConfig({ probe, hold, drain, ...limits }: Settings["switch"]): Co
     hold: { maxRequests: hold.max_requests, maxBytes: hold.max_bytes },
     warmConnections: limits.warm_connections,
     rollbackWindowMs: limits.rollback_window,
+    startPolicy: limits.start_policy,
     drain: { deadlineMs: drain.deadline, websocketWindowMs: drain.websocket_window },
   };
 }

@@ -3,8 +3,7 @@
  *
  * Decides nothing and keeps no time limit of the switch: the primary's machine does.
  */
-import type { Version } from "../core/version.ts";
-import type { FromWorker, PrepareReport, SnapshotOrder, SwitchOrder } from "../ipc/messages.ts";
+import type { FromWorker, PrepareOrder, PrepareReport, SnapshotOrder, SwitchOrder } from "../ipc/messages.ts";
 import type { Hold } from "./hold.ts";
 import type { KeepWarm } from "./keep-warm.ts";
 import type { Drains } from "./listener/drain.ts";
@@ -16,7 +15,7 @@ export interface SwitchOrderParts {
   readonly keepWarm: Pick<KeepWarm, "start" | "stop" | "end">;
   readonly hold: Pick<Hold, "begin" | "release" | "close">;
   /** Never rejects. */
-  prepare(version: Version, waitMs: number, signal: AbortSignal): Promise<PrepareReport>;
+  prepare(order: PrepareOrder, signal: AbortSignal): Promise<PrepareReport>;
   answer(answer: Extract<FromWorker, { type: "prepared" | "held" | "applied" }>): void;
 }
 
@@ -53,10 +52,11 @@ export class SwitchOrders {
     this.#parts.keepWarm.end();
   }
 
-  #prepare({ gate, version, waitMs }: SwitchOrder & { type: "prepare" }): void {
+  #prepare(order: PrepareOrder): void {
+    const { gate } = order;
     const stopper = new AbortController();
     this.#preparing.set(gate, stopper);
-    void this.#parts.prepare(version, waitMs, stopper.signal).then((report) => {
+    void this.#parts.prepare(order, stopper.signal).then((report) => {
       this.#preparing.delete(gate);
       this.#parts.answer({ type: "prepared", gate, report });
     });

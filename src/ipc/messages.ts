@@ -41,10 +41,19 @@ export interface StartOrder {
   readonly holds: readonly HoldOrder[];
 }
 
+/** Probe the version, as number `gate`. */
+export interface PrepareOrder {
+  readonly gate: number;
+  readonly version: Version;
+  readonly waitMs: number;
+  /** Whether it lives is all that is asked: one good probe is enough, and nothing is warmed for it. */
+  readonly isBrief: boolean;
+}
+
 export type ToWorker =
   | StartOrder
-  /** Probe the version, as number `gate`; answered by `prepared`. */
-  | { type: "prepare"; gate: number; version: Version; waitMs: number }
+  /** Answered by `prepared`. */
+  | ({ type: "prepare" } & PrepareOrder)
   | { type: "abort-prepare"; gate: number }
   /**
    * New requests wait from now on, until `release` or the end of its time; answered by `held`. When its time ends and

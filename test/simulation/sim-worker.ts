@@ -60,7 +60,7 @@ export class SimWorker {
       drains: { start: () => {}, cancel: () => {} },
       keepWarm: { start: () => {}, stop: () => {}, end: () => {} },
       hold: this.hold,
-      prepare: (version, _waitMs, signal) => this.#prepare(version, signal),
+      prepare: ({ version }, signal) => this.#prepare(version, signal),
       answer: (answer) => void this.outbox.push(answer),
     });
   }

@@ -233,6 +233,7 @@ function router(readAllow: readonly string[]): ReturnType<typeof createAdminRout
     },
     build: { version: "0.0.0", node: "0.0.0" },
     readiness: () => ({ ready: true, why: "" }),
+    startCheck: () => ({ state: "not_needed", version: null, saw: null }),
     clock: systemClock,
     log: { error: () => undefined },
   };

@@ -6,6 +6,8 @@ import type { Clock } from "../../core/clock.ts";
 import type { Build } from "../../telemetry/build.ts";
 import type { Metrics } from "../../telemetry/scrape.ts";
 import type { EventSubscribers } from "../events/event-subscribers.ts";
+import type { Readiness } from "../readiness.ts";
+import type { StartCheck } from "../switch/safe-start.ts";
 import type { StateStore } from "../switch/state-store.ts";
 import type { Switcher } from "../switch/switcher.ts";
 import type { Fleet } from "../workers/fleet.ts";
@@ -19,14 +21,9 @@ export interface AdminDeps {
   readonly config: Pick<Config, "admin" | "backends">;
   readonly build: Build;
   readonly readiness: () => Readiness;
+  readonly startCheck: () => StartCheck;
   readonly clock: Clock;
   readonly log: AdminLog;
-}
-
-export interface Readiness {
-  readonly ready: boolean;
-  /** One line for the operator; empty when ready. */
-  readonly why: string;
 }
 
 /** A pino logger is one. */

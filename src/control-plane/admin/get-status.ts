@@ -14,7 +14,7 @@ import { jsonAnswer } from "./answers.ts";
 const COLLECT_TIMEOUT_MS = 300;
 
 export async function getStatus(deps: AdminDeps): Promise<AdminAnswer> {
-  const { config, switcher, fleet, build, readiness } = deps;
+  const { config, switcher, fleet, build, readiness, startCheck } = deps;
   const drain = await runningDrains(deps);
   const status = switcher.status(); // read after the wait, so that the answer is of one moment
   const backends = Object.fromEntries(config.backends.map(({ version, origin }) => [version, origin]));
@@ -38,6 +38,7 @@ export async function getStatus(deps: AdminDeps): Promise<AdminAnswer> {
       problems: status.state.damaged,
     },
     ready: readiness().ready,
+    start_check: startCheck(),
     uptime_seconds: Math.floor(process.uptime()),
     build,
   });

@@ -30,6 +30,8 @@ export interface Events {
   readonly subscribers: EventSubscribers;
   /** Takes what the supervisor says. */
   onWorkerState(worker: number, pid: number, state: WorkerState | "gone"): void;
+  /** Something other than a worker may have changed the readiness. */
+  lookAtReadiness(): void;
   /** The daemon runs: looks for drains from now on. */
   start(): void;
   /** The daemon ends: says so and ends every stream at once. */
@@ -58,6 +60,7 @@ export function createEvents({ clock, log, switchView, workers, collect, readine
       sink.publish({ type: "worker", worker, pid, state });
       ready.look();
     },
+    lookAtReadiness: () => ready.look(),
     start: () => drains.start(),
     close() {
       ready.look();

@@ -204,7 +204,7 @@ export class SwitchMachine {
       if (this.#isClosed) throw new SwitchRefusal("NOT_READY", "the daemon is ending; nothing changed");
       if (order.kind === "switch" || order.kind === "rollback") this.#takeKeyed(call, order);
       else if (order.kind === "fail-over") this.#carryOut(call, this.#failOver(order), DAEMON);
-      else if (order.kind === "probe") this.#rehearse(call, order.version, 0);
+      else if (order.kind === "probe") this.#rehearse(call, order.version, 0, true);
       else if (order.kind === "pause") this.#maintenance.pause(call, order.call, order.actor);
       else this.#answer(call, this.#maintenance.resume(order.actor));
     } catch (error) {
@@ -276,8 +276,8 @@ export class SwitchMachine {
     }
   }
 
-  #rehearse(call: number, version: Version, waitMs: number): void {
-    this.#rehearsals.push({ call, run: openGate(this.#stage, version, waitMs) });
+  #rehearse(call: number, version: Version, waitMs: number, isBrief = false): void {
+    this.#rehearsals.push({ call, run: openGate(this.#stage, version, waitMs, isBrief) });
     this.#lookAtRehearsals();
   }
 

@@ -26,7 +26,7 @@ export type Order =
   | { readonly kind: "rollback"; readonly call: RollbackCall; readonly context: CallContext }
   /** The daemon's own: the version that was found dead at start is left for one that lives. */
   | { readonly kind: "fail-over"; readonly to: Version; readonly reason: string }
-  /** A gate for its own sake; answered like a dry run. */
+  /** Whether a version lives: a gate of one probe by each worker; answered like a dry run. */
   | { readonly kind: "probe"; readonly version: Version }
   | { readonly kind: "pause"; readonly call: PauseCall; readonly actor: string }
   | { readonly kind: "resume"; readonly actor: string };

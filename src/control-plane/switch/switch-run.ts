@@ -241,12 +241,12 @@ export class SwitchRun {
   }
 }
 
-/** Asks every worker that listens to probe `version`. */
-export function openGate(stage: Stage, version: string, waitMs: number): GateRun {
+/** Asks every worker that listens to probe `version`. @param isBrief see PrepareOrder. */
+export function openGate(stage: Stage, version: string, waitMs: number, isBrief = false): GateRun {
   const gate = stage.nextNumber();
   const workers = stage.listening;
   const nowMs = stage.clock.nowMs();
-  stage.tell(workers.keys(), { type: "prepare", gate, version, waitMs });
+  stage.tell(workers.keys(), { type: "prepare", gate, version, waitMs, isBrief });
   const endMs = nowMs + stage.limits.prepareTimeoutMs + waitMs;
   return new GateRun(gate, version, workers, { nowMs, endMs });
 }

@@ -84,7 +84,7 @@ export class Switcher {
     return this.#call({ kind: "rollback", call, context });
   }
 
-  /** Every worker probes `version`; answered like a dry run. */
+  /** Whether `version` lives: every worker probes it once. Answered like a dry run. */
   probe(version: Version): Promise<SwitchAnswer> {
     return this.#call({ kind: "probe", version });
   }

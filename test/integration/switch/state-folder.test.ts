@@ -148,7 +148,8 @@ test("after kill -9 the next daemon starts at once, on the same folder and port"
 }, async (t) => {
   const { proxy, v2, behave } = await startPair(t, { workers: 2 });
   await proxy.switchTo("v2");
-  behave.v2 = () => undefined; // an orphaned worker still has something to wait for
+  // An orphaned worker still has something to wait for.
+  behave.v2 = (req, res) => void (req.url === "/hangs" || res.end("v2"));
   const seen = v2.requestSeen();
   const running = request(proxy.port, { path: "/hangs", limitMs: 30_000 }).catch(() => null);
   await seen;

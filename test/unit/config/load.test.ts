@@ -272,6 +272,7 @@ switch:
   hold: { max_requests: 38, max_bytes: 64KiB }
   warm_connections: 45
   rollback_window: 46ms
+  start_policy: fail-over
   drain: { deadline: 37ms, websocket_window: 36ms }
 admin:
   { host: b, port: 41, socket: /run/a.sock, socket_mode: "600", token: abc,
@@ -351,6 +352,7 @@ state_dir: /tmp/state
       hold: { maxRequests: 38, maxBytes: 65_536 },
       warmConnections: 45,
       rollbackWindowMs: 46,
+      startPolicy: "fail-over",
       drain: { deadlineMs: 37, websocketWindowMs: 36 },
     },
     admin: {

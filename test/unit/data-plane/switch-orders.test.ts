@@ -43,7 +43,7 @@ function startOrders() {
       stop: ({ version }) => void done.push(`no longer keep ${version} warm`),
       end: () => void done.push("keep nothing warm"),
     },
-    prepare: (_version, _waitMs, signal) =>
+    prepare: (_order, signal) =>
       new Promise((resolve) => gates.push({ signal, finish: () => resolve(PASSED) })),
     answer: (answer) =>
       void done.push(
@@ -111,7 +111,7 @@ test("a commit ends the hold of its switch and no other", () => {
 
 test("a gate that is called off is told so; one that has ended, or never was, is left alone", async () => {
   const { orders, gates, done } = startOrders();
-  orders.obey({ type: "prepare", gate: 1, version: "v2", waitMs: 0 });
+  orders.obey({ type: "prepare", gate: 1, version: "v2", waitMs: 0, isBrief: false });
   orders.obey({ type: "abort-prepare", gate: 2 });
   assert.equal(gates[0]?.signal.aborted, false);
   orders.obey({ type: "abort-prepare", gate: 1 });

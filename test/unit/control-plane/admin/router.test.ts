@@ -104,6 +104,7 @@ function startRouter(changes: Partial<AdminDeps> = {}) {
     },
     build: { version: "1.2.3", node: "24.0.0" },
     readiness: () => ({ ready: true, why: "" }),
+    startCheck: () => ({ state: "passed", version: "v2", saw: "200" }),
     clock,
     log: { error: (fields) => void logged.push(fields) },
     ...changes,
@@ -321,6 +322,7 @@ test("GET /status says what serves; without a drain no worker is asked", async (
     paused: null,
     state: { source: "history", damaged: false, problems: [] },
     ready: true,
+    start_check: { state: "passed", version: "v2", saw: "200" },
     build: { version: "1.2.3", node: "24.0.0" },
   });
   assert.deepEqual(seen, []);

@@ -173,6 +173,7 @@ async function startRig(
           hold: { maxRequests: 10_000, maxBytes: 64 * 1_024 * 1_024 },
           warmConnections: "auto",
           rollbackWindowMs: 300_000,
+          startPolicy: "wait",
           drain: { deadlineMs: 30_000, websocketWindowMs: 10_000 },
         },
       },
@@ -291,7 +292,7 @@ test("a switch is prepared, persisted, committed and answered with figures", asy
   const snapshot = { activeVersion: "v2", epoch: 1 };
   const drain = { deadlineMs: 30_000, websocketWindowMs: 10_000 };
   assert.deepEqual(rig.fleet.orders.slice(1, 3), [
-    { type: "prepare", gate: 1, version: "v2", waitMs: 5_000 },
+    { type: "prepare", gate: 1, version: "v2", waitMs: 5_000, isBrief: false },
     { type: "apply-snapshot", snapshot, drain, release: null },
   ]);
   assert.deepEqual(rig.switcher.snapshot(), { activeVersion: "v2", epoch: 1 });
