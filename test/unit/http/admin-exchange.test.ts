@@ -90,7 +90,7 @@ for (const field of ["Authorization", "Host", "Origin", "Content-Type", "Idempot
     const twice = `${field}: a\r\n${field.toUpperCase()}: b\r\n`;
     const answer = await rawExchange(port, post(`${twice}Content-Length: 0\r\n`));
     assert.match(answer, /^HTTP\/1\.1 400 /);
-    assert.match(answer, /"code":"MALFORMED_CALL"/);
+    assert.match(answer, /"code": "MALFORMED_CALL"/);
   });
 }
 
@@ -112,7 +112,7 @@ test("a body of exactly 16 KiB is read, one byte more is refused, announced or n
   ]) {
     const answer = await rawExchange(port, request);
     assert.match(answer, /^HTTP\/1\.1 413 /);
-    assert.match(answer, /"code":"CALL_TOO_LARGE"/);
+    assert.match(answer, /"code": "CALL_TOO_LARGE"/);
   }
 });
 
@@ -129,7 +129,7 @@ test("a body that does not arrive in time is answered 408 and the connection clo
   const { port } = await startExchange(t, "127.0.0.1", 20);
   const answer = await rawExchange(port, "POST /switch HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab");
   assert.match(answer, /^HTTP\/1\.1 408 /);
-  assert.match(answer, /"code":"CALL_TIMEOUT"/);
+  assert.match(answer, /"code": "CALL_TIMEOUT"/);
   assert.match(answer, /\r\nConnection: close\r\n/);
 });
 
