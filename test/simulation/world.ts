@@ -183,8 +183,12 @@ export class World {
   }
 
   #runsTimers(owner: object): boolean {
+    return this.#runs(owner) && (owner !== this.#primary || this.#primary.inbox.length === 0);
+  }
+
+  #runs(owner: object): boolean {
     if (owner instanceof SimWorker) return !owner.isDead && !owner.isStopped;
-    return owner === this.#primary && !this.#primary.isStopped && this.#primary.inbox.length === 0;
+    return owner === this.#primary && !this.#primary.isStopped;
   }
 
   /** Births and ends of processes. */
@@ -302,7 +306,7 @@ export class World {
 
   /** Only while nothing runs: else every time limit would pass at once. */
   #wait(ms: number): void {
-    const isQuiet = this.#time.untilNextMs((owner) => this.#runsTimers(owner)) === null;
+    const isQuiet = this.#time.untilNextMs((owner) => this.#runs(owner)) === null;
     const waits = this.#workers.some(({ waiting }) => waiting.size > 0);
     if (this.#open.size === 0 && isQuiet && !waits) this.#advance(ms);
   }
@@ -629,7 +633,7 @@ export class World {
   }
 
   #passTime(): Step | null {
-    const untilMs = this.#time.untilNextMs((owner) => this.#runsTimers(owner));
+    const untilMs = this.#time.untilNextMs((owner) => this.#runs(owner));
     const births = this.#births.map(({ atMs }) => Math.max(0, atMs - this.#time.clock.nowMs()));
     const waits = untilMs === null ? births : [untilMs, ...births];
     if (waits.length === 0) return null;
