@@ -7,9 +7,8 @@
 import cluster from "node:cluster";
 import type { Config } from "./config/schema.ts";
 import { systemClock } from "./core/clock.ts";
-import { ConnectionCount, isCountedTogether } from "./core/connection-count.ts";
 import type { ForwardErrorCode } from "./core/errors.ts";
-import { looseShareOf, shareOf } from "./core/share.ts";
+import { looseShareOf } from "./core/share.ts";
 import type { Version } from "./core/version.ts";
 import type { Backend } from "./data-plane/backend/backend.ts";
 import { ask } from "./data-plane/forward/ask.ts";
@@ -23,8 +22,9 @@ import { KeepWarm } from "./data-plane/keep-warm.ts";
 import { createAdminRelay } from "./data-plane/listener/admin-relay.ts";
 import { keepAliveLines } from "./data-plane/listener/client-connection.ts";
 import { createTrust } from "./data-plane/listener/client-side.ts";
+import { connectionGate } from "./data-plane/listener/connection-gate.ts";
 import { Drains } from "./data-plane/listener/drain.ts";
-import { type ConnectionGate, HttpListener } from "./data-plane/listener/http-listener.ts";
+import { HttpListener } from "./data-plane/listener/http-listener.ts";
 import { stopListener } from "./data-plane/listener/stop.ts";
 import { createPipeline } from "./data-plane/pipeline.ts";
 import { prepare } from "./data-plane/prepare.ts";
@@ -42,8 +42,6 @@ import { createLogger } from "./telemetry/logger.ts";
 /** A call may wait for a gate that takes minutes; the primary answers or dies. */
 const ADMIN_CALL_LIMIT_MS = 15 * 60_000;
 const REPORT_EVERY_MS = 1_000;
-/** How long a connection waits for the primary to count it. */
-const ENTER_LIMIT_MS = 1_000;
 /** What an orphan may still take to finish what it runs. */
 const ORPHAN_GRACE_MS = 5_000;
 /** The kernel cuts it to net.core.somaxconn. */
@@ -259,30 +257,6 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
     }
   };
   return { obey };
-}
-
-/** Counts here, or asks the primary, who counts for all workers. One that does not answer keeps nobody out. */
-function connectionGate(
-  { config: { server }, index, workers }: Start,
-  channel: Channel<FromWorker, ToWorker>,
-): ConnectionGate {
-  const share = { index, workers };
-  if (!isCountedTogether(server, workers)) {
-    return new ConnectionCount({
-      total: looseShareOf(server.maxConnections, share),
-      perClient: shareOf(server.maxConnectionsPerClient, share),
-    });
-  }
-  return {
-    enter: async (address) => {
-      const answer = await channel.ask<ToWorker & { type: "entered" }>(
-        (id) => ({ type: "enter", id, address }),
-        ENTER_LIMIT_MS,
-      );
-      return answer === null ? "uncounted" : answer.limit;
-    },
-    leave: (address) => channel.send({ type: "leave", address }),
-  };
 }
 
 function headerPolicy({ server, upstream }: Config): HeaderPolicy {
