@@ -4,7 +4,7 @@ import type { Latency, Window } from "../../test/load/judgement.ts";
 import { CLIENTS, type MadeSwitch, monotonicMs, type SwitchScene } from "../../test/load/switch-scene.ts";
 
 /** How the clients send: not at all, each its next request at once, or each at a pace. */
-export const LOADS = { none: null, paced: 16, full: 0 } as const;
+export const LOADS = { none: null, paced: 32, full: 0 } as const;
 export type Load = keyof typeof LOADS;
 
 export interface CallSample {
@@ -16,6 +16,7 @@ export interface CallSample {
 }
 
 export interface RollbackSample {
+  readonly load: Load;
   readonly callMs: number;
   readonly phases: Readonly<Record<string, number>>;
   /** At the backend it goes back to, from before the call until its traffic has come back. */
@@ -25,11 +26,15 @@ export interface RollbackSample {
 export interface AroundSample {
   readonly load: Load;
   readonly callMs: number;
+  readonly phases: CallSample["phases"];
+  /** At the backend it goes to, from before the call until the second around it has ended. */
+  readonly newConnections: number;
   readonly calm: Latency;
   readonly around: Latency;
 }
 
 export interface Around {
+  readonly load: Load;
   readonly samples: readonly AroundSample[];
   /** All windows of a kind taken together; `-500`: from 500 ms before the call on, for 100 ms. */
   readonly together: Readonly<Record<string, Latency | null>>;
@@ -75,31 +80,37 @@ export async function measureCalls(scene: SwitchScene, load: Load, count: number
   return made.map(({ callMs, answer }) => ({ load, callMs, phases: phasesOf(answer) }));
 }
 
-/** Under full load. */
-export async function measureRollbacks(scene: SwitchScene, count: number): Promise<RollbackSample[]> {
+export async function measureRollbacks(
+  scene: SwitchScene,
+  load: Load,
+  count: number,
+): Promise<RollbackSample[]> {
   const samples: RollbackSample[] = [];
-  await underLoad(scene, "full", async () => {
+  await underLoad(scene, load, async () => {
     const made: MadeSwitch[] = [];
     for (let n = 0; n < count; n++) {
-      const left = await scene.switchOver();
-      made.push(left);
-      await between(scene, "full");
-      const backTo = left.from === "v1" ? "v1" : "v2";
+      made.push(await scene.switchOver());
+      await between(scene, load);
+      const backTo = scene.standby;
       const before = await scene.connectionsOf(backTo);
       const rolledBack = await scene.rollBack();
       made.push(rolledBack);
-      await between(scene, "full");
+      await between(scene, load);
       const newConnections = (await scene.connectionsOf(backTo)) - before;
-      samples.push({ callMs: rolledBack.callMs, phases: phasesOf(rolledBack.answer), newConnections });
+      samples.push({ load, callMs: rolledBack.callMs, phases: phasesOf(rolledBack.answer), newConnections });
     }
     return { made };
   });
   return samples;
 }
 
+/** Connections that nobody uses are closed soon, so that each switch is to a version that has none. */
+export const COLD = { upstream: { keep_alive_timeout: "1s" }, switch: { rollback_window: "0s" } };
+
 /** In turns: a second without a switch, a second around one. */
 export async function measureAround(scene: SwitchScene, load: Load, count: number): Promise<Around> {
   const made: MadeSwitch[] = [];
+  const opened: number[] = [];
   const pairs: Window[] = [];
   const slices: Window[] = [];
   const seen = await underLoad(scene, load, async () => {
@@ -107,8 +118,11 @@ export async function measureAround(scene: SwitchScene, load: Load, count: numbe
       await delay(GAP_MS);
       const calmMs = monotonicMs();
       await delay(CALM_MS + HALF_MS);
+      const target = scene.standby;
+      const before = await scene.connectionsOf(target);
       const switched = await scene.switchOver();
       await delay(HALF_MS);
+      opened.push((await scene.connectionsOf(target)) - before);
       made.push(switched);
       const { calledMs } = switched;
       pairs.push({ name: "calm", fromMs: calmMs, toMs: calmMs + CALM_MS });
@@ -121,12 +135,13 @@ export async function measureAround(scene: SwitchScene, load: Load, count: numbe
     return { made, windows: [...pairs, ...slices] };
   });
   if (seen === null) throw new Error("no load, nothing to measure");
-  const samples = made.map(({ callMs }, i) => {
+  const samples = made.map(({ callMs, answer }, i) => {
     const [calm, around] = [seen.windows[2 * i], seen.windows[2 * i + 1]];
     if (!calm || !around) throw new Error("a second without a single request");
-    return { load, callMs, calm, around };
+    const phases = phasesOf(answer);
+    return { load, callMs, phases, newConnections: opened[i] ?? 0, calm, around };
   });
-  return { samples, together: seen.together };
+  return { load, samples, together: seen.together };
 }
 
 async function between(scene: SwitchScene, load: Load): Promise<void> {

@@ -12,6 +12,7 @@ import type { SeenSwitch } from "./seen-requests.ts";
 
 export const CLIENTS = 64;
 const LIMIT_MS = 30_000;
+const QUICK = { min_interval: "0s", probe: { successes: 3, interval: "0s" } };
 
 /** One call that was answered 200, and what the answer said of itself. */
 export interface MadeSwitch extends SeenSwitch {
@@ -19,11 +20,15 @@ export interface MadeSwitch extends SeenSwitch {
   readonly answer: JsonObject;
 }
 
+export type SceneVersion = "v1" | "v2";
+
 export interface SwitchScene {
   readonly proxy: TestProxy;
   readonly clients: SwitchClients;
+  /** The version that is not active. */
+  readonly standby: SceneVersion;
   /** Connections that a backend has taken so far. */
-  connectionsOf(version: "v1" | "v2"): Promise<number>;
+  connectionsOf(version: SceneVersion): Promise<number>;
   /** To the version that is not active. @throws Error when it is refused. */
   switchOver(extra?: JsonObject): Promise<MadeSwitch>;
   rollBack(): Promise<MadeSwitch>;
@@ -41,8 +46,8 @@ export function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-/** @param switching over the section `switch` of the config: no cool-down, three probes without a pause. */
-export async function startSwitchScene(t: TestEnd, switching: JsonObject = {}): Promise<SwitchScene> {
+/** @param config laid over no cool-down and three probes without a pause. */
+export async function startSwitchScene(t: TestEnd, config: JsonObject = {}): Promise<SwitchScene> {
   const start = (body: string) =>
     startChild<object, { port: number; connections: number }>(t, "fast-backend-child", [body]);
   const backends = { v1: await start("v1"), v2: await start("v2") };
@@ -50,28 +55,29 @@ export async function startSwitchScene(t: TestEnd, switching: JsonObject = {}): 
     v1: `http://127.0.0.1:${backends.v1.first.port}`,
     v2: `http://127.0.0.1:${backends.v2.first.port}`,
     workers: WORKERS,
-    config: {
-      switch: { min_interval: "0s", probe: { successes: 3, interval: "0s" }, ...switching },
-    },
+    config: { ...config, switch: { ...QUICK, ...(config.switch as JsonObject | undefined) } },
   });
   const child = await startChild<ToSwitchClients, object>(t, "switch-clients-child", [proxy.port, CLIENTS]);
-  let active = "v1";
+  let [active, standby]: [SceneVersion, SceneVersion] = ["v1", "v2"];
   const call = async (path: string, body: JsonObject): Promise<MadeSwitch> => {
-    const [from, to] = [active, active === "v1" ? "v2" : "v1"];
+    const [from, to] = [active, standby];
     const calledMs = monotonicMs();
     const reply = await proxy.admin("POST", path, { body, limitMs: LIMIT_MS });
     const answeredMs = monotonicMs();
     const answer = reply.json();
     if (reply.status !== 200 || answer.version !== to)
       throw new Error(`${path}: ${reply.status} ${reply.body}`);
-    active = to;
+    [active, standby] = [to, from];
     return { from, to, calledMs, answeredMs, callMs: answeredMs - calledMs, answer };
   };
   return {
     proxy,
     clients: clientsOf(child),
+    get standby() {
+      return standby;
+    },
     connectionsOf: async (version) => (await backends[version].ask({}, LIMIT_MS)).connections,
-    switchOver: (extra = {}) => call("/switch", { version: active === "v1" ? "v2" : "v1", ...extra }),
+    switchOver: (extra = {}) => call("/switch", { version: standby, ...extra }),
     rollBack: () => call("/rollback", {}),
   };
 }
