@@ -189,14 +189,15 @@ export class Supervisor implements Fleet {
 
   #fork(slot: Slot): void {
     const { clock, log } = this.#options;
-    const worker = cluster.fork();
+    const worker = this.#spawn(slot);
+    if (worker === null) return;
     const channel = new Channel<ToWorker, FromWorker>(worker.process, "primary", (message) =>
       this.#receive(slot, process, message),
     );
     const process: Process = {
       worker,
       channel,
-      pid: worker.process.pid ?? 0,
+      pid: worker.process.pid ?? 0, // #spawn has seen that there is one
       startedAtMs: clock.nowMs(),
       exited: new Promise((resolve) => worker.once("exit", () => resolve())),
       state: "starting",
@@ -217,16 +218,32 @@ export class Supervisor implements Fleet {
     worker.on("message", (message: FromWorker) => {
       if (message.type === "listening") clearTimeout(startLimit);
     });
-    worker.once("error", (error) => log.error({ worker: slot.id, err: error }, "worker process failed"));
+    worker.on("error", (error) => log.error({ worker: slot.id, err: error }, "worker process failed"));
     worker.once("exit", (code, signal) => this.#onExit(slot, process, code, signal));
   }
 
+  /** @returns null when the system has no room for a process (EAGAIN, EMFILE, ENOMEM, …): there is no "exit" then. */
+  #spawn(slot: Slot): Worker | null {
+    const failed = (error: unknown): void =>
+      this.#restart(slot, { err: error }, "a worker could not be started; it is tried again");
+    try {
+      const worker = cluster.fork();
+      if (worker.process.pid !== undefined) return worker;
+      worker.once("error", failed);
+    } catch (error) {
+      failed(error);
+    }
+    return null;
+  }
+
   #receive(slot: Slot, process: Process, message: FromWorker): void {
+    if (slot.process !== process) return; // the last words of one that is gone: whoever is told of it waits for ever
     switch (message.type) {
       case "hello":
         this.#inform(slot, process);
         return;
       case "listening":
+        if (process.state !== "starting") return; // it is to stop
         process.state = "listening";
         this.#options.watcher.onWorker({ type: "worker-listening", pid: process.pid });
         this.#options.onWorkerState?.(slot.id, process.pid, "listening");
@@ -287,15 +304,15 @@ export class Supervisor implements Fleet {
     this.#desk.forget(process.pid);
     this.#options.watcher.onWorker({ type: "worker-gone", pid: process.pid });
     this.#options.onWorkerState?.(slot.id, process.pid, "gone");
+    if (this.#options.clock.nowMs() - process.startedAtMs >= SOUND_AFTER_MS) slot.delayMs = FIRST_DELAY_MS;
+    this.#restart(slot, { worker_pid: process.pid, code, signal }, "worker died; it is replaced");
+  }
+
+  #restart(slot: Slot, why: object, sentence: string): void {
     if (this.#isStopping) return;
-    const { clock, log } = this.#options;
-    if (clock.nowMs() - process.startedAtMs >= SOUND_AFTER_MS) slot.delayMs = FIRST_DELAY_MS;
     const delayMs = slot.delayMs;
     slot.delayMs = Math.min(delayMs * 2, LONGEST_DELAY_MS);
-    log.error(
-      { worker: slot.id, worker_pid: process.pid, code, signal, restart_in_ms: delayMs },
-      "worker died; it is replaced",
-    );
+    this.#options.log.error({ worker: slot.id, ...why, restart_in_ms: delayMs }, sentence);
     slot.restartTimer = setTimeout(() => {
       slot.restartTimer = null;
       this.#fork(slot);
