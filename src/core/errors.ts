@@ -201,6 +201,12 @@ export const ADMIN_ERRORS = {
     about: "a fault of the proxy itself; the log has the details",
   },
   NOT_READY: { status: 503, source: "proxy", about: "no worker is ready to switch, or the daemon is ending" },
+  TOO_MANY_CALLS: {
+    status: 503,
+    source: "proxy",
+    about:
+      "8 dry runs probe already, or 100 calls wait for the first one with their Idempotency-Key; see Retry-After",
+  },
   TOO_MANY_SUBSCRIBERS: {
     status: 503,
     source: "proxy",

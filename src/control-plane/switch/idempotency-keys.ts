@@ -10,6 +10,8 @@ import type { SwitchAnswer } from "./switch-answer.ts";
 
 export const KEY_LIFE_MS = 24 * 60 * 60 * 1_000;
 const MAX_KEYS = 1_000;
+/** Each is a connection of a client that repeats itself. */
+const MAX_WAITING = 100;
 
 interface Spent {
   readonly bodyDigest: string;
@@ -28,6 +30,8 @@ export type KeyVerdict =
   /** It is answered together with the first. */
   | { readonly kind: "waits" }
   | { readonly kind: "answered"; readonly answer: SwitchAnswer }
+  /** Too many wait already. */
+  | { readonly kind: "crowded" }
   /** The key belongs to another body. */
   | { readonly kind: "reused" };
 
@@ -50,6 +54,7 @@ export class IdempotencyKeys {
     }
     if (before.bodyDigest !== bodyDigest) return { kind: "reused" };
     if (before.answer !== null) return { kind: "answered", answer: before.answer };
+    if (before.waiting.length >= MAX_WAITING) return { kind: "crowded" };
     before.waiting.push(call);
     return { kind: "waits" };
   }
@@ -91,11 +96,10 @@ export class IdempotencyKeys {
     this.#spent.delete(hash); // so that it becomes the newest
     this.#spent.set(hash, spent);
     if (this.#spent.size <= MAX_KEYS) return;
-    for (const [oldest, { answer }] of this.#spent) {
-      if (answer === null) continue; // still runs
-      this.#spent.delete(oldest);
-      return;
-    }
+    const answered = [...this.#spent].filter(([, { answer }]) => answer !== null);
+    // Whoever asks every minute for what is so already shall not make a switch forgotten.
+    const [oldest] = answered.find(([, { answer }]) => answer?.changed === false) ?? answered[0] ?? [];
+    if (oldest !== undefined) this.#spent.delete(oldest);
   }
 }
 

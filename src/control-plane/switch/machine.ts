@@ -86,6 +86,10 @@ const OUTCOMES: Readonly<Partial<Record<ProxyError["code"], SwitchOutcome>>> = {
   STATE_WRITE_FAILED: "write_failed",
 };
 
+/** Each has every worker probe its target. */
+const MAX_REHEARSALS = 8;
+const RETRY_AFTER_SECONDS = 1;
+
 /** Who acts when the daemon itself does. */
 const DAEMON: CallContext = { actor: "daemon", idempotencyKey: null, bodyDigest: "" };
 
@@ -218,6 +222,7 @@ export class SwitchMachine {
     if (key !== null && !isDry) {
       const verdict = this.#keys.begin(call, key, bodyDigest);
       if (verdict.kind === "waits") return;
+      if (verdict.kind === "crowded") throw tooManyCalls("calls with this Idempotency-Key wait");
       if (verdict.kind === "answered") return this.#answer(call, verdict.answer);
       if (verdict.kind === "reused") {
         throw new SwitchRefusal(
@@ -266,6 +271,7 @@ export class SwitchMachine {
 
   /** All checks and the gate, without the lock and without a trace. */
   #rehearseMove(call: number, move: Move): void {
+    if (this.#rehearsals.length >= MAX_REHEARSALS) throw tooManyCalls("dry runs probe");
     try {
       this.#check(move);
       if (!move.force) return this.#rehearse(call, move.to, move.waitMs);
@@ -527,4 +533,9 @@ export class SwitchMachine {
       });
     }
   }
+}
+
+function tooManyCalls(which: string): SwitchRefusal {
+  const message = `too many ${which} already; try again when some have been answered`;
+  return new SwitchRefusal("TOO_MANY_CALLS", message, { retryAfterSeconds: RETRY_AFTER_SECONDS });
 }

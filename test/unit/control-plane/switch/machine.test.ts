@@ -267,3 +267,41 @@ describe("pause", () => {
     );
   });
 });
+
+describe("crowds", () => {
+  test("eight dry runs probe at a time; one more is refused, and a real switch is not", () => {
+    const rig = new MachineRig();
+    const dry = () => rig.call(switchOrder("v2", { dryRun: true, waitMs: 600_000 }));
+    const running = Array.from({ length: 8 }, dry);
+    assert.equal(rig.outcome(dry()), "TOO_MANY_CALLS");
+    assert.equal(rig.outcome(rig.call(switchOrder("v2"))), undefined);
+    for (const pid of [1, 2]) rig.tell({ type: "worker-gone", pid });
+    rig.passTime();
+    for (const call of running) assert.match(rig.outcome(call) ?? "", /did not pass/);
+    assert.equal(rig.outcome(dry())?.startsWith("no worker"), true);
+  });
+
+  test("a hundred calls wait for the first with their key; one more is refused, the others answered with it", () => {
+    const rig = new MachineRig();
+    const keyed = () => rig.call(switchOrder("v2", { context: { idempotencyKey: "k" } }));
+    const calls = Array.from({ length: 101 }, keyed);
+    assert.equal(rig.outcome(keyed()), "TOO_MANY_CALLS");
+    rig.prepare([1, 2]);
+    rig.persist();
+    rig.apply([1, 2]);
+    for (const call of calls) assert.equal(rig.outcome(call), "switched from v1 to v2");
+    assert.equal(rig.outcome(keyed()), "switched from v1 to v2");
+  });
+
+  test("a thousand calls that change nothing do not make the key of a switch forgotten", () => {
+    const rig = new MachineRig();
+    const keyed = (version: string, key: string) =>
+      rig.call(switchOrder(version, { context: { idempotencyKey: key } }));
+    keyed("v2", "release");
+    rig.prepare([1, 2]);
+    rig.persist();
+    rig.apply([1, 2]);
+    for (let i = 0; i < 1_200; i++) keyed("v2", `again ${i}`);
+    assert.equal(rig.outcome(keyed("v2", "release")), "switched from v1 to v2");
+  });
+});

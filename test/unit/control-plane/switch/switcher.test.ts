@@ -796,14 +796,17 @@ test("the history holds the hash of a key, never the key", async (t) => {
   assert.match(text, /"key_sha256":"[0-9a-f]{64}"/);
 });
 
-test("at most 1,000 keys are kept, the oldest goes first", async (t) => {
+test("at most 1,000 keys are kept, the oldest goes first, and one that made a switch last", async (t) => {
   const rig = await startRig(t);
-  const first = await rig.switchTo("v2", {}, { idempotencyKey: "first" });
-  const replay = () => rig.switchTo("v2", {}, { idempotencyKey: "first" });
-  for (let n = 1; n < 1_000; n++) await rig.switchTo("v2", {}, { idempotencyKey: `k${n}` });
-  assert.deepEqual(await replay(), first);
-  await rig.switchTo("v2", {}, { idempotencyKey: "one more" });
-  assert.equal((await replay()).changed, false);
+  const first = await rig.switchTo("v2", {}, { idempotencyKey: "switch" });
+  const again = (idempotencyKey: string) => rig.switchTo("v2", {}, { idempotencyKey });
+  const otherBody = () => rig.switchTo("v2", {}, { idempotencyKey: "oldest", bodyDigest: digest("other") });
+  await again("oldest");
+  for (let n = 2; n < 1_000; n++) await again(`k${n}`);
+  await assertRefused(rig, otherBody, "IDEMPOTENCY_KEY_REUSED");
+  await again("one more");
+  assert.equal((await otherBody()).changed, false);
+  assert.deepEqual(await again("switch"), first);
 });
 
 test("once closed every call is 503; the switch that runs ends first", async (t) => {
