@@ -120,6 +120,7 @@ test(
     );
     assert.equal((await proxy.admin("GET", "/livez")).status, 200);
     assert.equal((await request(proxy.port)).json().code, "BACKEND_CONNECT_FAILED");
+    assert.ok(!proxy.logs().some(({ msg }) => msg?.startsWith("ready")));
     const v2 = await raise("v2");
     await reader.waitFor("ready", ({ ready }) => ready === true, 10_000);
     assert.deepEqual(await checkOf(proxy), { state: "passed", version: "v2", saw: "200" });
@@ -293,5 +294,5 @@ test("a probe that hangs delays neither the traffic nor the end of the daemon", 
   assert.equal((await checkOf(proxy)).state, "checking");
   const startedMs = performance.now();
   assert.deepEqual(await proxy.stop(), { code: 0, signal: null });
-  assert.ok(performance.now() - startedMs < 3_000);
+  assert.ok(performance.now() - startedMs < 10_000);
 });

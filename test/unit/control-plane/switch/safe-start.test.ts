@@ -208,6 +208,13 @@ test("wait: it is not ready while the version is dead and another lives, and loo
   assert.deepEqual([made.safeStart.check.state, made.end(), made.timers.pending], ["passed", true, 0]);
 });
 
+test("wait: the end of the daemon ends the waiting", async () => {
+  const made = await begun(["v1"]);
+  made.safeStart.close();
+  await made.pass(5_000);
+  assert.deepEqual([made.end(), made.timers.pending, made.probed.length], [false, 0, VERSIONS.length]);
+});
+
 test("wait: it is ready when the others have died too", async () => {
   const made = await begun(["v1"]);
   made.living.clear();
@@ -217,7 +224,7 @@ test("wait: it is ready when the others have died too", async () => {
 
 test("fail-over: one bad look moves nothing, the second in a row does", async () => {
   const made = await begun(["v4", "v3"], { policy: "fail-over" });
-  assert.deepEqual(made.failedOver, []);
+  assert.deepEqual([made.failedOver, made.warned], [[], []]);
   assert.match(made.safeStart.why, /does not answer/);
   await made.pass(1_000);
   assert.deepEqual(made.failedOver, [{ to: "v3", reason: `v2 did not answer at start: ${REFUSED}` }]);
