@@ -11,6 +11,9 @@ import type { WorkerPrepared } from "../workers/fleet.ts";
 /** How long a worker that was told to stop may take to say what it saw; at the time limit, as much of it as is left. */
 const LAST_WORDS_MS = 500;
 const LAST_WORDS_SHARE = 0.1;
+/** The refusal itself takes a moment, and the caller is promised the limit. */
+const TO_ANSWER_MS = 50;
+const TO_ANSWER_SHARE = 0.05;
 
 interface Asked {
   readonly pid: number;
@@ -27,7 +30,7 @@ export class GateRun {
   readonly #stopMs: number;
   #stoppedUntilMs: number | null = null;
 
-  /** @param workers by process id. @param endMs when it is over in any case. */
+  /** @param workers by process id. @param endMs when the caller has its answer in any case. */
   constructor(
     gate: number,
     version: Version,
@@ -37,8 +40,9 @@ export class GateRun {
     this.gate = gate;
     this.version = version;
     this.#asked = [...workers].map(([pid, { worker }]) => ({ pid, worker, report: null, isSettled: false }));
-    this.#endMs = endMs;
-    this.#stopMs = endMs - Math.min(LAST_WORDS_MS, (endMs - nowMs) * LAST_WORDS_SHARE);
+    const limitMs = endMs - nowMs;
+    this.#endMs = endMs - Math.min(TO_ANSWER_MS, limitMs * TO_ANSWER_SHARE);
+    this.#stopMs = this.#endMs - Math.min(LAST_WORDS_MS, limitMs * LAST_WORDS_SHARE);
   }
 
   /** When `time` has something to do. */

@@ -64,7 +64,8 @@ async function call(proxy: TestProxy, body: JsonObject): Promise<Called> {
 }
 
 function assertTook(tookMs: number, limitMs: number): void {
-  assert.ok(tookMs >= limitMs - 5 && tookMs < limitMs + SLACK_MS, `${tookMs} ms, limit ${limitMs} ms`);
+  // A gate ends a moment before its limit, so that its answer comes within it.
+  assert.ok(tookMs >= 0.9 * limitMs && tookMs < limitMs + SLACK_MS, `${tookMs} ms, limit ${limitMs} ms`);
 }
 
 for (const [name, extra] of [

@@ -52,14 +52,18 @@ describe("prepare", () => {
     assert.equal(rig.machine.status.phase, "idle");
   });
 
-  test("a worker that says nothing refuses it at the time limit", () => {
+  test("a worker that says nothing refuses it just before the time limit", () => {
     const { rig, call } = runUntil("prepare");
     rig.prepare([1]);
     const startMs = rig.clock.nowMs();
     assert.deepEqual(toldTo(rig.passTime(), "abort-prepare"), [2]);
     rig.passTime();
     assert.equal(rig.outcome(call), "GATE_REFUSED");
-    assert.equal(rig.clock.nowMs() - startMs, PREPARE_MS);
+    const tookMs = rig.clock.nowMs() - startMs;
+    assert.ok(
+      tookMs < PREPARE_MS && tookMs >= PREPARE_MS - 50,
+      `${tookMs} ms: the answer is to come in time`,
+    );
     assert.equal(rig.machine.wakeAtMs, Number.POSITIVE_INFINITY);
   });
 
