@@ -29,9 +29,10 @@ export function problemsOf(issues: readonly z.core.$ZodIssue[], context: IssueCo
   );
 }
 
-/** Their values, and all below them. Also the files of tokens and keys: some write the secret itself there. */
+/** Their values, and all below them. Also the files of tokens and keys, and all beside a token: some write it there. */
 const SECRETS = [
-  /^admin\.((token|tokens\[\d+\]\.token)(_file)?|tls\.\w+_file)$/,
+  /^admin\.(token|token_file|tls\.\w+_file)$/,
+  /^admin\.tokens\[\d+\]\./,
   /^switch\.probe\.headers(\.|$)/,
 ];
 
@@ -66,7 +67,13 @@ function hidden(found: unknown): string {
 }
 
 function unknownKey(path: readonly PropertyKey[], context: IssueContext): Problem {
-  return { path: pathText(path), where: context.where(path), text: `unknown key; ${suggestion(path)}` };
+  const parent = path.slice(0, -1);
+  const where = context.where(path);
+  // `{ <the token>: admin }`: only what looks like a key of ours is shown there.
+  const isHidden = isSecret(path) && nearest(String(path.at(-1)), childrenOf(pathText(parent))) === undefined;
+  if (isHidden)
+    return { path: pathText(parent), where, text: `unknown key (not shown); ${suggestion(path)}` };
+  return { path: pathText(path), where, text: `unknown key; ${suggestion(path)}` };
 }
 
 /** The nearest key beside it, else the same key elsewhere, else all that are known here. */

@@ -67,9 +67,24 @@ const MANY = Array.from({ length: 65 }, (_, i) => `{ name: n${i}, role: read, to
 
 const REFUSED: readonly (readonly [what: string, text: string, expected: string])[] = [
   ["no name", "tokens: [{ role: read, token: s3cret }]", "admin.tokens[0].name (line 3): expected a name"],
-  ["a bad name", "tokens: [{ name: a b, role: read, token: s3cret }]", 'found "a b"'],
+  ["a bad name", "tokens: [{ name: a b, role: read, token: s3cret }]", "found text (not shown)"],
+  [
+    "a token in place of the name",
+    'tokens: [{ name: "s3cret/+=", role: read, token: ci }]',
+    "found text (not shown)",
+  ],
+  ["a token in place of the role", "tokens: [{ name: ci, role: s3cret }]", "found text (not shown)"],
+  [
+    "a token as a key",
+    "tokens: [{ s3cret: admin }]",
+    "admin.tokens[0] (line 3): unknown key (not shown); known here: name, role, token, token_file",
+  ],
   ["no role", "tokens: [{ name: ci, token: s3cret }]", "admin.tokens[0].role (line 3): expected one of read"],
-  ["an unknown role", "tokens: [{ name: ci, role: root, token: s3cret }]", 'switch, admin, found "root"'],
+  [
+    "an unknown role",
+    "tokens: [{ name: ci, role: root, token: s3cret }]",
+    "switch, admin, found text (not shown)",
+  ],
   ["no token", "tokens: [{ name: ci, role: read }]", "admin.tokens[0] (line 3): set token or token_file"],
   [
     "a token in two ways",
