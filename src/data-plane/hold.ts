@@ -54,8 +54,8 @@ export class Hold implements Room {
   readonly #limits: HoldLimits;
   readonly #timers: Timers;
   readonly #pace: Pace;
-  /** By number, what calls off their ends in time. */
-  readonly #holds = new Map<number, () => void>();
+  /** By number, how each ends, and what calls off its end in time. */
+  readonly #holds = new Map<number, { readonly end: () => void; readonly callOff: () => void }>();
   /** In the order they came. */
   readonly #waiting = new Set<HeldRequest>();
   #bytes = 0;
@@ -84,25 +84,23 @@ export class Hold implements Room {
   /**
    * From its return on no request starts until hold `hold` has ended. One that is on already gets a new end.
    *
-   * @param atEnd when its time ends it, before anything goes on.
+   * @param atEnd when its time or the worker's end ends it, before anything goes on.
    */
   begin(hold: number, holdMs: number, atEnd: () => void = () => {}): void {
     if (this.#isClosed) return;
-    this.#holds.get(hold)?.();
-    this.#holds.set(
-      hold,
-      this.#timers.after(holdMs, () => {
-        atEnd();
-        this.release(hold);
-      }),
-    );
+    this.#holds.get(hold)?.callOff();
+    const end = (): void => {
+      atEnd();
+      this.release(hold);
+    };
+    this.#holds.set(hold, { end, callOff: this.#timers.after(holdMs, end) });
     this.isOn = true;
   }
 
   release(hold: number): void {
-    const callOff = this.#holds.get(hold);
-    if (callOff === undefined) return;
-    callOff();
+    const found = this.#holds.get(hold);
+    if (found === undefined) return;
+    found.callOff();
     this.#holds.delete(hold);
     this.#batch = FIRST_BATCH;
     this.#looks = Math.ceil(this.#pace.limitMs / LOOK_MS);
@@ -112,7 +110,7 @@ export class Hold implements Room {
   /** The worker is ending within `graceMs`: all go on, half of it is left to them, and no hold begins any more. */
   close(graceMs: number): void {
     this.#isClosed = true;
-    for (const hold of [...this.#holds.keys()]) this.release(hold);
+    for (const { end } of [...this.#holds.values()]) end();
     this.#looks = Math.min(this.#looks, Math.floor(graceMs / 2 / LOOK_MS));
   }
 

@@ -3,6 +3,9 @@
  *
  * Pure. A worker that is gone has nothing left to do: it counts as settled, but not as one that did it.
  */
+/** A timer of a process that runs is some ms late, not more. */
+const STOOD_STILL_MS = 1_000;
+
 export interface Ack {
   readonly worker: number;
   readonly pid: number;
@@ -12,12 +15,18 @@ export interface Ack {
 
 export class Acks {
   #deadlineMs: number;
+  readonly #limitMs: number;
+  #isExtended = false;
   readonly #waiting: Map<number, number>;
   readonly #settled: Ack[] = [];
 
   /** @param workers by process id, the number of its slot. */
-  constructor(workers: ReadonlyMap<number, { readonly worker: number }>, deadlineMs: number) {
-    this.#deadlineMs = deadlineMs;
+  constructor(
+    workers: ReadonlyMap<number, { readonly worker: number }>,
+    { nowMs, limitMs }: { nowMs: number; limitMs: number },
+  ) {
+    this.#deadlineMs = nowMs + limitMs;
+    this.#limitMs = limitMs;
     this.#waiting = new Map([...workers].map(([pid, { worker }]) => [pid, worker]));
   }
 
@@ -43,9 +52,17 @@ export class Acks {
     return this.#deadlineMs;
   }
 
-  /** True once: the deadline has passed and somebody is silent. */
+  /**
+   * True once: the deadline has passed and somebody is silent. Looked at much too late, this process has stood still,
+   * and with a frozen machine so have the workers: once they get their time again.
+   */
   takeOverdue(nowMs: number): boolean {
     if (this.isComplete || nowMs < this.#deadlineMs) return false;
+    if (nowMs - this.#deadlineMs > STOOD_STILL_MS && !this.#isExtended) {
+      this.#isExtended = true;
+      this.#deadlineMs = nowMs + this.#limitMs;
+      return false;
+    }
     this.#deadlineMs = Number.POSITIVE_INFINITY;
     return true;
   }

@@ -66,7 +66,7 @@ export class Maintenance {
     const { clock, workers } = this.#stage;
     const nowMs = clock.nowMs();
     const hold = this.#stage.nextNumber();
-    const acks = new Acks(workers, nowMs + this.#stage.holdLimitMs(forMs));
+    const acks = new Acks(workers, { nowMs, limitMs: this.#stage.holdLimitMs(forMs) });
     this.#starting = { hold, endsAtMs: nowMs + forMs, reason, actor, call, acks };
     this.#stage.tell(workers.keys(), { type: "hold", hold, holdMs: forMs, next: null });
     this.#look();

@@ -82,8 +82,8 @@ export class SafeStart {
   get why(): string {
     if (!this.#isOpen) return "";
     if (this.#state === "checking") return `${this.#version} of the state has not been probed yet`;
-    const dead = `${this.#version} of the state does not answer (${this.#saw})`;
-    return `${dead}, but ${this.#other} does; see switch.start_policy`;
+    // Open to all, so without an address and without what was seen: GET /status has them.
+    return `${this.#version} of the state does not answer, but ${this.#other} does; see GET /status and switch.start_policy`;
   }
 
   /** To be called when every worker listens. @returns whether it came to an end: false after `close`. */
@@ -160,10 +160,14 @@ export class SafeStart {
     return others.filter((_, index) => sights[index] === "lives");
   }
 
-  /** First the one that the last switch left, then in the order of the config. */
+  /**
+   * First the one that the last switch left, then in the order of the config. What was rolled back comes last: there
+   * was a reason to leave it.
+   */
   #preferred(living: readonly Version[]): Version | undefined {
-    const before = this.#parts.recovered.entries.at(-1)?.from;
-    return living.find((version) => version === before) ?? living[0];
+    const last = this.#parts.recovered.entries.at(-1);
+    if (last?.trigger === "rollback") return living.find((version) => version !== last.from) ?? living[0];
+    return living.find((version) => version === last?.from) ?? living[0];
   }
 
   /** Never rejects. */

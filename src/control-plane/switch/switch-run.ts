@@ -162,8 +162,9 @@ export class SwitchRun {
   }
 
   #ask(limitMs: number): void {
-    this.#acksBeganAtMs = this.#stage.clock.nowMs();
-    this.#acks = new Acks(this.#stage.workers, this.#acksBeganAtMs + limitMs);
+    const nowMs = this.#stage.clock.nowMs();
+    this.#acksBeganAtMs = nowMs;
+    this.#acks = new Acks(this.#stage.workers, { nowMs, limitMs });
   }
 
   held(pid: number, hold: number): void {

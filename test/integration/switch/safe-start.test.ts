@@ -116,7 +116,7 @@ test(
     assert.equal(red.status, 503);
     assert.match(
       red.body,
-      /^not ready: v2 of the state does not answer \(cannot connect to http:\/\/127\.0\.0\.1:\d+: connect ECONNREFUSED 127\.0\.0\.1:\d+\), but v1 does; see switch\.start_policy\n$/,
+      /^not ready: v2 of the state does not answer, but v1 does; see GET \/status and switch\.start_policy\n$/,
     );
     assert.equal((await proxy.admin("GET", "/livez")).status, 200);
     assert.equal((await request(proxy.port)).json().code, "BACKEND_CONNECT_FAILED");
@@ -151,7 +151,7 @@ test("wait: it is looked again about once a second, by one probe of each worker"
   });
   await waitUntil("v2 was looked at 4 times", () => seenMs.length >= 4, { limitMs: 20_000 });
   for (const [n, ms] of seenMs.slice(1).entries()) assert.ok(ms - (seenMs[n] ?? 0) >= 900, `${seenMs}`);
-  assert.match((await proxy.admin("GET", "/readyz")).body, /v2 of the state does not answer \(503, expected/);
+  assert.match((await proxy.admin("GET", "/readyz")).body, /v2 of the state does not answer, but/);
 });
 
 test("wait: it is ready when the other version dies too", limit, async (t) => {

@@ -131,3 +131,10 @@ test("a switch that is committed while the worker ends takes none of the drains 
   orders.obey(apply("v2", 1, 1));
   assert.deepEqual(done, ["applied 1, v2"]);
 });
+
+test("a worker that ends while it holds goes on to the version that the switch has decided", () => {
+  const { orders, serving, hold } = startOrders();
+  orders.obey({ type: "hold", hold: 1, holdMs: 5_000, next: to("v2", 1) });
+  orders.end(1_000);
+  assert.deepEqual([hold.isOn, serving.current.active.version], [false, "v2"]);
+});

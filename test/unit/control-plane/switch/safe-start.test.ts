@@ -192,7 +192,7 @@ test("wait: it is not ready while the version is dead and another lives, and loo
   const made = await begun(["v3"]);
   assert.equal(
     made.safeStart.why,
-    `v2 of the state does not answer (${REFUSED}), but v3 does; see switch.start_policy`,
+    `v2 of the state does not answer, but v3 does; see GET /status and switch.start_policy`,
   );
   assert.deepEqual(made.safeStart.check, { state: "waiting", version: OWN, saw: REFUSED });
   for (let n = 2; n <= 20; n++) {
@@ -248,6 +248,18 @@ for (const [living, from, to] of PREFERENCES) {
     assert.equal(made.failedOver[0]?.to, to);
   });
 }
+
+test("fail-over: what was rolled back is the last choice", async () => {
+  const last = { from: "v1", to: OWN, trigger: "rollback" } as HistoryEntry;
+  for (const [living, to] of [
+    [["v1", "v3"], "v3"],
+    [["v1"], "v1"],
+  ] as const) {
+    const made = await begun([...living], { policy: "fail-over", recovered: { entries: [last] } });
+    await made.pass(1_000);
+    assert.equal(made.failedOver[0]?.to, to);
+  }
+});
 
 test("fail-over: when it is refused it is waited for the version, as with wait", async () => {
   const made = await begun(["v1"], { policy: "fail-over" });
