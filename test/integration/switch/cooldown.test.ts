@@ -4,6 +4,7 @@ import { after, test } from "node:test";
 import { freePort } from "../../support/free-port.ts";
 import type { Reply } from "../../support/http-client.ts";
 import { probesOf, startPair } from "../../support/pair.ts";
+import { settableWallClock } from "../../support/wall-clock.ts";
 
 const MIN_INTERVAL_SECONDS = 600;
 
@@ -132,4 +133,36 @@ test("when min_interval has passed the next switch is allowed", { timeout: 40_00
   // Exactly what the answer asks for is enough.
   await new Promise((resolve) => setTimeout(resolve, Number(refused.headers["retry-after"]) * 1_000));
   await pair.proxy.switchTo("v1");
+});
+
+test("the cool-down is not moved by a wall clock that is set, nor over a restart", {
+  timeout: 60_000,
+}, async (t) => {
+  const wall = await settableWallClock(t);
+  const { proxy: daemon } = await startPair(t, {
+    config: { switch: { min_interval: "10m" } },
+    env: wall.env,
+  });
+  await daemon.switchTo("v2");
+  const begunAtMs = performance.now();
+  const assertUnmoved = async (what: string): Promise<void> => {
+    const seconds = (await daemon.status()).cooldown_remaining_seconds;
+    const passed = (performance.now() - begunAtMs) / 1_000;
+    assert.ok(
+      Math.abs(MIN_INTERVAL_SECONDS - passed - seconds) < 5,
+      `${what}: ${seconds} s after ${passed} s`,
+    );
+    assert.equal((await daemon.admin("POST", "/switch", { body: { version: "v1" } })).status, 429, what);
+  };
+  const DAY_MS = 86_400_000;
+  for (const ms of [DAY_MS, -DAY_MS]) {
+    wall.shift(ms);
+    const { timestamp } = (
+      await daemon.admin("GET", "/metrics", { headers: { accept: "application/json" } })
+    ).json();
+    assert.ok(Math.abs(Number(timestamp) * 1_000 - Date.now() - ms) < 30_000, "the clock was set");
+    await assertUnmoved(`set by ${ms} ms`);
+    await daemon.restart("SIGKILL");
+    await assertUnmoved(`set by ${ms} ms, and started again`);
+  }
 });

@@ -18,7 +18,7 @@ import { after, test } from "node:test";
 import { promisify } from "node:util";
 import { request } from "../../support/http-client.ts";
 import { startPair } from "../../support/pair.ts";
-import type { Status } from "../../support/proxy.ts";
+import { runDaemon, type Status } from "../../support/proxy.ts";
 import { tempDir } from "../../support/temp-dir.ts";
 
 const run = promisify(execFile);
@@ -258,6 +258,9 @@ test("a changed line of the history is found and named; .version serves, and swi
     const { damaged, problems } = await stateOf();
     assert.equal(damaged, true);
     assert.match(problems.join(), new RegExp(place));
+    const verified = await runDaemon(["history", "verify", "--state-dir", proxy.stateDir]);
+    assert.equal(verified.code, 1, verified.stdout);
+    assert.match(verified.stdout, new RegExp(place));
   }
   const [first = "", , third = ""] = lines;
   await restartWith(() => writeFile(historyFile, `${first}\n${third}\n`));
