@@ -1,0 +1,109 @@
+/** Mutants of the switch that the simulation must find out, naming the promise that each breaks. */
+import type { Mutant } from "../support/mutated-tree.ts";
+import { INVARIANTS } from "./truth.ts";
+
+const SWITCH = "control-plane/switch";
+export const MUTANTS: readonly Mutant[] = [
+  {
+    breaks: INVARIANTS.allOrNone,
+    how: "one worker that passes the gate is enough",
+    file: `${SWITCH}/gate`,
+    from: "if (workers.every(({ passed }) => passed))",
+    to: "if (workers.some(({ passed }) => passed))",
+  },
+  {
+    breaks: INVARIANTS.allOrNone,
+    how: "workers are told before the disk has it",
+    file: `${SWITCH}/machine`,
+    from: 'return this.#stage.emit({ type: "persist", entry });',
+    to: `const snapshot = { activeVersion: run.move.to, epoch: this.#snapshot.epoch + 1 };
+         const order = { type: "apply-snapshot", snapshot, drain: this.#stage.limits.drain, release: null };
+         this.#stage.tell(this.#stage.workers.keys(), order);
+         return this.#stage.emit({ type: "persist", entry });`,
+  },
+  {
+    breaks: INVARIANTS.afterAnswer,
+    how: "the answer does not wait for every acknowledgement",
+    file: `${SWITCH}/switch-run`,
+    from: "if (this.#acks?.isComplete !== true)",
+    to: 'if (this.#phase !== "commit" && this.#acks?.isComplete !== true)',
+  },
+  {
+    breaks: INVARIANTS.noLoss,
+    how: "a worker that is merely not done yet is killed",
+    file: `${SWITCH}/switch-run`,
+    from: "this.#ask(this.#stage.limits.commitTimeoutMs);",
+    to: "this.#ask(0);",
+  },
+  {
+    breaks: INVARIANTS.noLoss,
+    how: "time is looked at before what has come in time is read",
+    file: `${SWITCH}/machine`,
+    from: "return this.#stage.takeEffects();",
+    to: "this.#passTime(); return this.#stage.takeEffects();",
+  },
+  {
+    breaks: INVARIANTS.recovery,
+    how: "the entry is not synced",
+    file: `${SWITCH}/history-file`,
+    from: "await handle.sync();",
+    to: "",
+    places: 3,
+  },
+  {
+    breaks: INVARIANTS.coolDown,
+    how: "after a restart it is measured by the wall clock",
+    file: `${SWITCH}/cooldown`,
+    from: "entry.clock.boot_id === bootId && bootId !== UNKNOWN_BOOT",
+    to: "false",
+  },
+  {
+    breaks: INVARIANTS.coolDown,
+    how: "it refuses rollbacks",
+    file: `${SWITCH}/machine`,
+    from: 'if (remainingMs > 0 && !move.force && move.trigger === "switch")',
+    to: "if (remainingMs > 0 && !move.force)",
+  },
+  {
+    breaks: INVARIANTS.idempotency,
+    how: "keys do not outlive a restart",
+    file: `${SWITCH}/machine`,
+    from: "this.#rememberKeys(recovered.entries);",
+    to: "",
+  },
+  {
+    breaks: INVARIANTS.idempotency,
+    how: "an expectation is not looked at",
+    file: `${SWITCH}/move`,
+    from: "if (isMet)",
+    to: "if (true)",
+  },
+  {
+    breaks: INVARIANTS.history,
+    how: "entries are not tied to the one before",
+    file: `${SWITCH}/history-entry`,
+    from: 'prev: previous?.hash ?? ""',
+    to: 'prev: ""',
+  },
+  {
+    breaks: INVARIANTS.history,
+    how: "a changed line is not looked for",
+    file: `${SWITCH}/history-entry`,
+    from: "if (hashOf(rest) !== hash)",
+    to: "if (hash === rest)",
+  },
+  {
+    breaks: INVARIANTS.hold,
+    how: "the commit does not wait until every worker holds",
+    file: `${SWITCH}/switch-run`,
+    from: "if (this.#acks?.isComplete !== true)",
+    to: 'if (this.#phase !== "hold" && this.#acks?.isComplete !== true)',
+  },
+  {
+    breaks: INVARIANTS.hold,
+    how: "a worker whose hold runs out goes back to the old version",
+    file: "data-plane/switch-orders",
+    from: "hold.begin(order.hold, order.holdMs, () => this.#takeUp(order.next));",
+    to: "hold.begin(order.hold, order.holdMs);",
+  },
+];
