@@ -83,11 +83,12 @@ export class SwitchWriter {
   /**
    * Before the entry `.version` says what serves, the first time and after a reset by hand. Without it a crash between
    * the entry and `.version` would look like a reset by hand, and the entry would tell of what does not serve.
+   * One that could not be read may as well be missing.
    */
   async #nameVersion(version: Version): Promise<void> {
     const { folder, versions, fs } = this.#parts;
     const { kind } = await readVersionFile(folder, versions, fs);
-    if (kind !== "missing") return;
+    if (kind === "sound") return;
     try {
       await this.#writeVersion(version);
     } catch (cause) {

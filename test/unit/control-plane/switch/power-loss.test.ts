@@ -9,7 +9,7 @@ import { seal } from "../../../../src/control-plane/switch/history-entry.ts";
 import type { StateFs } from "../../../../src/control-plane/switch/state-fs.ts";
 import type { HistoryEntry } from "../../../../src/control-plane/switch/state-store.ts";
 import { Random } from "../../../load/random.ts";
-import { SimDisk, type Step } from "../../../simulation/sim-disk.ts";
+import { SimDisk, type Step, systemError } from "../../../simulation/sim-disk.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
 import { newEntry } from "./entries.ts";
 
@@ -165,6 +165,8 @@ async function assertSound(disk: SimDisk, start: Start, allowed: ReadonlySet<str
   assert.deepEqual(leftovers, [], where);
 }
 
+/** How often a start on an empty disk asks whether there is a .version. */
+const LOOKS_OF_A_START = 2;
 const SEEDS = 8;
 for (const [name, start] of Object.entries(STARTS)) {
   test(`${name}, killed or without power at any moment of start and switch: an acknowledged version serves, or the one in flight`, async (t) => {
@@ -197,6 +199,31 @@ for (const [name, start] of Object.entries(STARTS)) {
     t.diagnostic(`${points.length} moments, ${crashes} crashes, ${crashes} recovered`);
   });
 }
+
+test("the first switch, an error when .version is looked at and then kill -9 at any call: what serves is what the history says", async () => {
+  for (let killedAt = 0; ; killedAt++) {
+    const disk = new SimDisk(FOLDER);
+    let lookedAt = 0;
+    let calls = Number.NEGATIVE_INFINITY; // counted from the error on
+    const step: Step = async ({ name, when }) => {
+      if (name === "lstat .version" && when === "before" && ++lookedAt === LOOKS_OF_A_START + 1) {
+        calls = 0;
+        throw systemError("EIO", name);
+      }
+      if (calls++ === killedAt) disk.crash({ keepCache: true, random: () => 0 });
+      return undefined;
+    };
+    const { store } = await open(disk.mount(step));
+    const isDone = await store.append(newEntry(1, { from: "v1", to: "v2" })).then(
+      () => true,
+      () => false,
+    );
+    const { recovered } = await open(disk.mount(quietly));
+    const serves = `${recovered.version ?? "v1"} at epoch ${recovered.epoch}`;
+    assert.ok(["v1 at epoch 0", "v2 at epoch 1"].includes(serves), `killed at call ${killedAt}: ${serves}`);
+    if (isDone) return;
+  }
+});
 
 test("a disk that fails to sync is found by this suite: an acknowledged switch is lost with the power", async () => {
   let lost = 0;
