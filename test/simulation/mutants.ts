@@ -22,6 +22,13 @@ export const MUTANTS: readonly Mutant[] = [
          return this.#stage.emit({ type: "persist", entry });`,
   },
   {
+    breaks: INVARIANTS.allOrNone,
+    how: "a daemon that is told to end does not wait for its switch",
+    file: `${SWITCH}/switcher`,
+    from: 'if (this.#machine.status.phase === "idle") return;',
+    to: "return;",
+  },
+  {
     breaks: INVARIANTS.afterAnswer,
     how: "the answer does not wait for every acknowledgement",
     file: `${SWITCH}/switch-run`,
@@ -41,6 +48,20 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${SWITCH}/machine`,
     from: "return this.#stage.takeEffects();",
     to: "this.#passTime(); return this.#stage.takeEffects();",
+  },
+  {
+    breaks: INVARIANTS.noLoss,
+    how: "a version that is switched back to is still drained",
+    file: "data-plane/switch-orders",
+    from: "drains.cancel(serving.current.active);",
+    to: "",
+  },
+  {
+    breaks: INVARIANTS.recovery,
+    how: "a write that failed is not taken back",
+    file: `${SWITCH}/switch-writer`,
+    from: "this.#undo = () => this.#takeBack(before, entry.from);",
+    to: "this.#undo = async () => {};",
   },
   {
     breaks: INVARIANTS.recovery,

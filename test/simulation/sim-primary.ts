@@ -29,6 +29,8 @@ export class SimPrimary {
   store: FileStore | null = null;
   recovered: RecoveredState | null = null;
   isDead = false;
+  /** It was told to end. */
+  isEnding = false;
   /** SIGSTOP. */
   isStopped = false;
   /** What it has not read yet. */

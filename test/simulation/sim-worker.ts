@@ -33,6 +33,8 @@ export class SimWorker {
   readonly probes = new Set<OpenProbe>();
   readonly running = new Set<SimRequest>();
   readonly waiting = new Set<SimRequest>();
+  /** Versions whose requests it ends. */
+  readonly draining = new Set<string>();
   /** When its primary last told it something. */
   toldAtMs = 0;
   isStopped = false;
@@ -57,7 +59,10 @@ export class SimWorker {
     for (const { hold, holdMs } of birth.holds) this.hold.begin(hold, holdMs);
     this.#orders = new SwitchOrders({
       serving: this.serving,
-      drains: { start: () => {}, cancel: () => {} },
+      drains: {
+        start: ({ version }) => void this.draining.add(version),
+        cancel: ({ version }) => void this.draining.delete(version),
+      },
       keepWarm: { start: () => {}, stop: () => {}, end: () => {} },
       hold: this.hold,
       prepare: ({ version }, signal) => this.#prepare(version, signal),

@@ -43,6 +43,8 @@ export class Truth {
   /** The newest epoch of a held switch under which a request has started. */
   #newestHeldSeen = 0;
   #history = "";
+  /** By key and body, the epoch of the first answer. */
+  readonly #keyed = new Map<string, number>();
   /** When the last entry was made, whatever made it: between these two, in time that nobody can set. */
   #lastEntry: { readonly earliestMs: number; readonly latestMs: number } | null = null;
   /** After the last entry was made both: then the cool-down cannot be known. */
@@ -58,6 +60,16 @@ export class Truth {
     }
     this.noteHistory(text);
     this.acknowledgedEpoch = Math.max(this.acknowledgedEpoch, epoch);
+  }
+
+  /** The same key and body has the same answer, over restarts too. */
+  answeredWithKey(key: string, bodyDigest: string, epoch: number): void {
+    const name = `${key} ${bodyDigest}`;
+    const first = this.#keyed.get(name) ?? epoch;
+    if (epoch !== first) {
+      throw new Violation(INVARIANTS.idempotency, `${key} was answered epoch ${first}, and then ${epoch}`);
+    }
+    this.#keyed.set(name, epoch);
   }
 
   /** Nothing that was there may change. */

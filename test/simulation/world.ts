@@ -15,7 +15,7 @@ import type { WorkerReport } from "../../src/control-plane/workers/fleet.ts";
 import { ProxyError } from "../../src/core/errors.ts";
 import type { SwitchOrder } from "../../src/ipc/messages.ts";
 import { Random } from "../load/random.ts";
-import { type SimCall, SimDisk } from "./sim-disk.ts";
+import { type SimCall, SimDisk, systemError } from "./sim-disk.ts";
 import { SimPrimary, STATE_DIR, VERSIONS } from "./sim-primary.ts";
 import { SimTime } from "./sim-time.ts";
 import { type SimRequest, SimWorker } from "./sim-worker.ts";
@@ -44,7 +44,7 @@ interface Step {
 }
 
 interface Call {
-  readonly kind: "switch" | "rollback" | "dry-run" | "pause" | "resume";
+  readonly kind: "switch" | "rollback" | "fail-over" | "dry-run" | "pause" | "resume";
   readonly to: string;
   readonly force: boolean;
   readonly isExpectationWrong: boolean;
@@ -55,6 +55,12 @@ interface Call {
 }
 
 type Change = Parameters<SwitchObserver["changed"]>[0];
+
+/** Of all runs; in the others most writes end within their time limit. */
+const SLOW_DISKS = 0.15;
+/** Of the calls of a daemon that runs. */
+const DISK_ERRORS = 0.003;
+const PAUSES_MS = [20, 500, 3_000, 10_000];
 
 /** Enough for every call to end; a run that needs more hangs. */
 const MOST_STEPS = 20_000;
@@ -80,6 +86,10 @@ export class World {
   /** What the primary that lives, or lived last, is writing. */
   #inFlight: { readonly to: readonly string[]; readonly sinceMs: number } | null = null;
   #failure: unknown = null;
+  #holdBeganAtMs = 0;
+  #hasPrimaryStoodStill = false;
+  /** A disk that takes so long that writes are given up. */
+  readonly #isDiskSlow: boolean;
   /** For the report of a seed that failed. */
   readonly log: string[] = [];
   readonly counts = {
@@ -90,10 +100,13 @@ export class World {
     primaryDeaths: 0,
     workerDeaths: 0,
     killedSilent: 0,
+    diskErrors: 0,
+    ends: 0,
   };
 
   constructor({ seed, calls, faults }: Plan) {
     this.#random = new Random(seed);
+    this.#isDiskSlow = this.#random.chance(SLOW_DISKS);
     this.#callsLeft = calls;
     this.#faultsLeft = faults;
     this.#config = simConfig();
@@ -126,7 +139,8 @@ export class World {
     const later = this.#passTime();
     if (steps.length === 0) return later;
     steps.push({ weight: 0.5, run: () => this.#advance(this.#random.between(1, 50)) });
-    if (later !== null) steps.push({ ...later, weight: 0.1 });
+    const isWriting = this.#diskWaits.length > 0 && !this.#isDiskSlow;
+    if (later !== null) steps.push({ ...later, weight: isWriting ? 0.002 : 0.1 });
     return this.#random.pick(steps);
   }
 
@@ -169,7 +183,7 @@ export class World {
   #disks(): Step[] {
     if (this.#primary?.isStopped === true) return [];
     return this.#diskWaits.map((go, at) => ({
-      weight: 5,
+      weight: this.#isDiskSlow ? 5 : 25,
       run: () => {
         this.#diskWaits.splice(at, 1);
         go();
@@ -275,12 +289,22 @@ export class World {
         `worker ${worker.pid} serves ${version} at epoch ${worker.epoch}`,
       );
     }
-    this.#truth.served(worker.epoch, this.#isOrphan(worker));
+    this.#truth.served(worker.epoch, this.#isOrphan(worker) || this.#isOutOfReach(worker));
     worker.running.add(request);
   }
 
   #isOrphan(worker: SimWorker): boolean {
     return this.#primary === null || worker.isEnding;
+  }
+
+  /**
+   * The one gap of a hold: the primary stands still for longer than half of it, so that nobody kills this worker, which
+   * has not even read that it is to hold when the hold of another runs out.
+   */
+  #isOutOfReach(worker: SimWorker): boolean {
+    const isLate = this.#time.clock.nowMs() - this.#holdBeganAtMs > HOLD_MS / 2;
+    const hasUnread = worker.inbox.some((order) => order.type === "hold" && order.next !== null);
+    return isLate && hasUnread && this.#hasPrimaryStoodStill;
   }
 
   // ── the operator ────────────────────────────────────────────────────────────────────────────────
@@ -290,7 +314,8 @@ export class World {
     if (switcher === null || this.#primary?.isStopped === true || this.#callsLeft <= 0) return [];
     const random = this.#random;
     return [
-      { weight: 0.5, run: () => this.#call() },
+      { weight: this.#open.size === 0 ? 0.5 : 0.06, run: () => this.#call() },
+      { weight: 0.006, run: () => this.#endPrimary() },
       { weight: 0.2, run: () => this.#flip() },
       { weight: 0.3, run: () => this.#wait(random.between(1, GAP_MS + 60_000)) },
       { weight: 0.1, run: () => this.#jumpWall() },
@@ -323,18 +348,21 @@ export class World {
     const random = this.#random;
     const { activeVersion, epoch } = switcher.snapshot();
     const others = VERSIONS.filter((version) => version !== activeVersion);
+    const kind = random.pick([
+      { weight: 10, is: "switch" as const },
+      { weight: 4, is: "rollback" as const },
+      { weight: 1, is: "fail-over" as const },
+      { weight: 2, is: "dry-run" as const },
+      { weight: 1, is: "pause" as const },
+      { weight: 1, is: "resume" as const },
+    ]).is;
+    const isOperators = kind !== "fail-over"; // the daemon's own expects nothing and has no key
     const call: Call = {
-      kind: random.pick([
-        { weight: 10, is: "switch" as const },
-        { weight: 4, is: "rollback" as const },
-        { weight: 2, is: "dry-run" as const },
-        { weight: 1, is: "pause" as const },
-        { weight: 1, is: "resume" as const },
-      ]).is,
+      kind,
       to: others[random.between(0, others.length - 1)] ?? START_VERSION,
       force: random.chance(0.4),
-      isExpectationWrong: random.chance(0.1),
-      key: random.chance(0.4) ? `key-${random.between(1, 3)}` : null,
+      isExpectationWrong: isOperators && random.chance(0.1),
+      key: isOperators && random.chance(0.4) ? `key-${random.between(1, 3)}` : null,
       isHeld: random.chance(0.4),
       startedTrueMs: this.#trueMs,
       epochBefore: epoch,
@@ -361,7 +389,11 @@ export class World {
     switcher: NonNullable<SimPrimary["switcher"]>,
     { kind, to, force, isExpectationWrong, key, isHeld }: Call,
   ): Promise<SwitchAnswer | PauseAnswer> {
-    if (kind === "pause") return switcher.pause({ forMs: 10_000, reason: null }, "operator");
+    if (kind === "pause") {
+      const forMs = PAUSES_MS[this.#random.between(0, PAUSES_MS.length - 1)] ?? 0;
+      return switcher.pause({ forMs, reason: null }, "operator");
+    }
+    if (kind === "fail-over") return switcher.failOver(to, "it is dead");
     if (kind === "resume") return switcher.resume("operator");
     const expect = isExpectationWrong ? { epoch: 999_999 } : null;
     const holdMs = isHeld ? HOLD_MS : 0;
@@ -369,9 +401,9 @@ export class World {
     const context: CallContext = {
       actor: "operator",
       idempotencyKey: key,
-      bodyDigest: digest(`${kind} ${to}`),
+      bodyDigest: digestOf({ kind, to }),
     };
-    if (kind === "rollback") return switcher.rollback(body, { ...context, bodyDigest: digest(kind) });
+    if (kind === "rollback") return switcher.rollback(body, context);
     return switcher.switchTo({ version: to, dryRun: kind === "dry-run", waitMs: 0, ...body }, context);
   }
 
@@ -381,6 +413,9 @@ export class World {
     this.counts.switched++;
     if (call.isExpectationWrong && answer.epoch > call.epochBefore && call.key === null) {
       throw new Violation(INVARIANTS.idempotency, "a wrong expectation switched");
+    }
+    if (call.key !== null) {
+      this.#truth.answeredWithKey(call.key, digestOf(call), answer.epoch);
     }
     const isReplay = answer.epoch <= this.#truth.acknowledgedEpoch;
     this.#truth.acknowledge(answer.epoch, answer.version, this.#disk.peek(HISTORY) ?? "");
@@ -397,9 +432,13 @@ export class World {
   #refused(call: Call, error: unknown): void {
     if (!(error instanceof ProxyError)) throw error;
     this.counts.refused++;
-    this.#say(`refused: ${error.code}`);
+    this.#say(`refused: ${error.code}: ${error.message}`);
+    // It is taken back: no start may serve it. Else it says that one may.
+    const { message } = error;
+    if (message.includes("could not be written") && !message.includes("may serve")) this.#inFlight = null;
     if (error.code === "SWITCH_COOLING_DOWN") {
-      if (call.kind === "rollback") throw new Violation(INVARIANTS.coolDown, "a rollback was refused by it");
+      if (call.kind !== "switch")
+        throw new Violation(INVARIANTS.coolDown, `a ${call.kind} was refused by it`);
       if (call.force) throw new Violation(INVARIANTS.coolDown, "a forced switch was refused by it");
       this.#truth.judgeCooldown(this.#trueMs, GAP_MS, true);
     }
@@ -420,7 +459,8 @@ export class World {
         },
       });
     };
-    const isSwitching = (primary?.switcher?.status().phase ?? "idle") !== "idle";
+    // One that recovers counts as well: what it mends may be cut again.
+    const isSwitching = primary !== null && primary.switcher?.status().phase !== "idle";
     if (primary !== null) {
       fault(isSwitching ? 0.12 : 0.012, () => this.#killPrimary());
       fault(isSwitching ? 0.06 : 0.004, () => this.#stop(primary, "the primary"));
@@ -435,7 +475,40 @@ export class World {
 
   #stop(process: { isStopped: boolean }, name: string): void {
     this.#say(`${name} is stopped`);
+    if (process === this.#primary) this.#hasPrimaryStoodStill = true;
     process.isStopped = true;
+  }
+
+  /** SIGTERM: what runs ends, whoever called is answered, then the workers end, and another daemon starts. */
+  #endPrimary(): void {
+    const primary = this.#primary;
+    if (primary === null || primary.switcher === null || primary.isEnding) return;
+    this.#say("the primary is told to end");
+    this.counts.ends++;
+    primary.isEnding = true;
+    void primary.switcher.close().then(() => {
+      if (primary.isDead) return;
+      const phase = primary.switcher?.status().phase;
+      if (phase !== "idle") {
+        this.#failure ??= new Violation(INVARIANTS.allOrNone, `the daemon ends in the middle of ${phase}`);
+      }
+      this.#say("the primary has ended");
+      this.#forgetPrimary(primary);
+      for (const worker of [...this.#workers]) {
+        if (worker.isStopped) this.#endWorker(worker, "did not end in time");
+        else this.#orphanEnds(worker);
+      }
+      this.#disk.crash({ keepCache: true, random: () => this.#random.next() });
+    });
+  }
+
+  #forgetPrimary(primary: SimPrimary): void {
+    primary.isDead = true;
+    this.#primary = null;
+    this.#time.forget(primary);
+    this.#births = [];
+    this.#open.clear();
+    this.#diskWaits = [];
   }
 
   /** kill -9, or the power is gone. */
@@ -445,12 +518,7 @@ export class World {
     this.counts.primaryDeaths++;
     const primary = this.#primary;
     if (primary === null) return;
-    primary.isDead = true;
-    this.#primary = null;
-    this.#time.forget(primary);
-    this.#births = [];
-    this.#open.clear();
-    this.#diskWaits = [];
+    this.#forgetPrimary(primary);
     this.#truth.forgetHeld();
     this.#disk.crash({ keepCache: !isPowerLoss, random: () => this.#random.next() });
     if (!isPowerLoss) return;
@@ -546,13 +614,23 @@ export class World {
     // A write that was given up may come back: it has said so.
     const { to = [], sinceMs = this.#trueMs } = this.#inFlight ?? {};
     if (phase === "persist") this.#inFlight = { to: [...to, during.to], sinceMs };
-    if (phase === "hold") this.#truth.heldEpochs.add(during.epoch);
+    if (phase !== "hold") return;
+    this.#truth.heldEpochs.add(during.epoch);
+    this.#holdBeganAtMs = this.#time.clock.nowMs();
+    this.#hasPrimaryStoodStill = false;
   }
 
-  /** A disk call waits its turn, and may be torn by a crash: then it is never told how it went. */
+  /** A disk call waits its turn, and may fail, or be torn by a crash: then it is never told how it went. */
   #diskStep({ name, when, byteCount }: SimCall): Promise<number | undefined> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       this.#diskWaits.push(() => {
+        const mayFail = this.#faultsLeft > 0 && this.#primary?.switcher !== null;
+        if (mayFail && this.#random.chance(DISK_ERRORS)) {
+          this.#faultsLeft--;
+          this.counts.diskErrors++;
+          this.#say(`fails, ${when} it was done: ${name}`);
+          return reject(systemError("EIO", name));
+        }
         const isTorn =
           byteCount > 0 && when === "before" && this.#faultsLeft > 0 && this.#random.chance(0.02);
         if (!isTorn) return resolve(undefined);
@@ -587,6 +665,13 @@ export class World {
   #look(): void {
     for (const worker of this.#workers) {
       if (worker.isStopped || this.#isOrphan(worker)) continue;
+      const { version } = worker.serving.current.active;
+      if (worker.draining.has(version)) {
+        throw new Violation(
+          INVARIANTS.noLoss,
+          `worker ${worker.pid} ends what runs on ${version}, which is active`,
+        );
+      }
       for (const { askedAtMs } of worker.waiting) {
         // Two holds in a row, a pause, and as many timers that are late.
         if (this.#time.clock.nowMs() - askedAtMs > 60_000) {
@@ -621,7 +706,9 @@ export class World {
   /** Whoever changes a line is found out. */
   async #tamper(lines: readonly string[]): Promise<void> {
     const at = this.#random.between(0, lines.length - 1);
-    const changed = lines.map((line, each) => (each === at ? line.replace("operator", "somebody") : line));
+    const changed = lines.map((line, each) =>
+      each === at ? line.replace('"actor":"', '"actor":"not ') : line,
+    );
     const disk = new SimDisk(STATE_DIR);
     disk.put(HISTORY, `${changed.join("\n")}\n`);
     const step = async (): Promise<undefined> => undefined;
@@ -655,7 +742,11 @@ function settled(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-const digest = (text: string): string => Buffer.from(text).toString("hex").padEnd(64, "0").slice(0, 64);
+/** As two calls of one body have it in common. */
+function digestOf({ kind, to }: Pick<Call, "kind" | "to">): string {
+  const text = kind === "rollback" ? kind : `${kind} ${to}`;
+  return Buffer.from(text).toString("hex").padEnd(64, "0").slice(0, 64);
+}
 
 function simConfig(): Config {
   return {
