@@ -5,7 +5,8 @@
  * Whether a daemon lives behind a socket the kernel knows: connecting to a dead one is refused.
  */
 import { randomBytes } from "node:crypto";
-import { lstat, rename, rm, stat } from "node:fs/promises";
+import { lstatSync, rmSync } from "node:fs";
+import { link, lstat, rename, rm, stat } from "node:fs/promises";
 import { connect, type Server } from "node:net";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -19,49 +20,100 @@ export interface SocketPlace {
 }
 
 const ANSWER_TIMEOUT_MS = 1_000;
-/** Another daemon that starts has bound its socket a moment before it listens. */
+/** A daemon of an older build has bound its socket a moment before it listens. */
 const LOOK_AGAIN_MS = 20;
+/** Whoever takes our path for dead and away does so within this time, or puts it back. */
+const SETTLED_MS = 50;
+/** Dead sockets that may be found one after the other. */
+const MOST_TURNS = 10;
 const CHOOSE = "set another admin.socket (ADMIN_SOCKET)";
 
-/** @throws StartError (exit code 1) that names the path and what to do. */
+/**
+ * Listens under a name that only we know, and then gives the socket its path: so whatever has the path listens, and
+ * giving it (link(2)) fails where something lies. Closing the server takes the path away, when it is still ours.
+ *
+ * @throws StartError (exit code 1) that names the path and what to do.
+ */
 export async function listenOnSocket(server: Server, { path, mode }: SocketPlace): Promise<void> {
+  const beside = nameBeside(path);
   try {
     await stat(dirname(path)); // bind itself calls a missing folder "not permitted"
-    await clearStale(path);
-    await listen(server, path, mode);
+    await refuseOther(path);
+    await listen(server, beside, mode);
+    const { ino } = await lstat(beside);
+    server.once("close", () => removeOwn(path, ino));
+    await publish(beside, path);
+    await delay(SETTLED_MS);
+    if ((await inodeOf(path)) !== ino) throw inUse(path); // whoever took it for dead had looked before we came
   } catch (error) {
+    server.close();
     throw error instanceof StartError ? error : cannotListen(path, errorCode(error), error);
+  } finally {
+    await rm(beside, { force: true });
   }
 }
 
-/**
- * Takes a dead socket away; rejects for whatever else lies there.
- *
- * Two daemons may do this at once, and one may listen already when the other still takes the socket for dead.
- * So it is renamed first and asked again under a name that only we know: a living one is put back.
- */
-async function clearStale(path: string): Promise<void> {
-  const found = await lstat(path).catch((error: unknown) => {
-    if (errorCode(error) === "ENOENT") return null;
-    throw error;
-  });
+/** Gives the socket its path, in the place of a dead one, but of nothing else. */
+async function publish(beside: string, path: string): Promise<void> {
+  for (let turn = 0; turn < MOST_TURNS; turn++) {
+    try {
+      return await link(beside, path);
+    } catch (error) {
+      if (errorCode(error) !== "EEXIST") throw error;
+    }
+    await refuseOther(path);
+    await removeDead(path);
+  }
+  throw inUse(path);
+}
+
+/** Rejects for whatever lies there but a dead socket. */
+async function refuseOther(path: string): Promise<void> {
+  const found = await lstat(path).catch(nothingThere);
   if (found === null) return;
   if (!found.isSocket()) {
     throw refusal(path, `something else lies there, which is left alone; remove it, or ${CHOOSE}`);
   }
   if (await isAlive(path)) throw inUse(path);
-  const aside = join(dirname(path), `.${randomBytes(3).toString("hex")}`); // short: it is connected to as well
+}
+
+/**
+ * Several daemons may do this at once, and one may have the path already when another still takes it for dead: so it
+ * is renamed first and asked again under a name that only we know. A living one is put back, over nothing.
+ */
+async function removeDead(path: string): Promise<void> {
+  const aside = nameBeside(path);
   try {
     await rename(path, aside);
   } catch (error) {
-    if (errorCode(error) === "ENOENT") return; // another was quicker; whose the path is, bind will tell
-    throw error;
+    return void nothingThere(error); // another was quicker
   }
-  if (await isAlive(aside)) {
-    await rename(aside, path);
-    throw inUse(path);
-  }
+  const isLiving = await isAlive(aside);
+  if (isLiving) await link(aside, path).catch(() => {}); // it finds out that it has lost its path
   await rm(aside, { force: true });
+  if (isLiving) throw inUse(path);
+}
+
+/** Short: it is connected to as well. */
+function nameBeside(path: string): string {
+  return join(dirname(path), `.${randomBytes(3).toString("hex")}`);
+}
+
+function nothingThere(error: unknown): null {
+  if (errorCode(error) === "ENOENT") return null;
+  throw error;
+}
+
+async function inodeOf(path: string): Promise<number | undefined> {
+  return (await lstat(path).catch(nothingThere))?.ino;
+}
+
+function removeOwn(path: string, ino: number): void {
+  try {
+    if (lstatSync(path).ino === ino) rmSync(path);
+  } catch {
+    // somebody has removed it
+  }
 }
 
 /** Silence counts as life: a stopped process may go on. */

@@ -77,8 +77,11 @@ export class GateRun {
     return this.#stoppedUntilMs !== null && nowMs >= this.#stoppedUntilMs;
   }
 
+  /** By slot. */
   get result(): readonly WorkerPrepared[] {
-    return this.#asked.map(({ pid, worker, report }) => ({ pid, worker, report }));
+    return this.#asked
+      .map(({ pid, worker, report }) => ({ pid, worker, report }))
+      .toSorted((a, b) => a.worker - b.worker);
   }
 
   #stop(nowMs: number): readonly number[] {
