@@ -25,8 +25,8 @@ export const MUTANTS: readonly Mutant[] = [
     breaks: INVARIANTS.allOrNone,
     how: "a daemon that is told to end does not wait for its switch",
     file: `${SWITCH}/switcher`,
-    from: 'if (this.#machine.status.phase === "idle") return;',
-    to: "return;",
+    from: "this.#whenIdle.push(resolve)",
+    to: "resolve()",
   },
   {
     breaks: INVARIANTS.afterAnswer,
@@ -55,13 +55,6 @@ export const MUTANTS: readonly Mutant[] = [
     file: "data-plane/switch-orders",
     from: "drains.cancel(serving.current.active);",
     to: "",
-  },
-  {
-    breaks: INVARIANTS.recovery,
-    how: "a write that failed is not taken back",
-    file: `${SWITCH}/switch-writer`,
-    from: "this.#undo = () => this.#takeBack(before, entry.from);",
-    to: "this.#undo = async () => {};",
   },
   {
     breaks: INVARIANTS.recovery,
@@ -98,6 +91,13 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${SWITCH}/move`,
     from: "if (isMet)",
     to: "if (true)",
+  },
+  {
+    breaks: INVARIANTS.history,
+    how: "a write that failed is not taken back",
+    file: `${SWITCH}/switch-writer`,
+    from: "this.#undo = () => this.#takeBack(before, entry.from);",
+    to: "this.#undo = async () => {};",
   },
   {
     breaks: INVARIANTS.history,

@@ -578,9 +578,9 @@ export class World {
       step: (call: SimCall) => this.#diskStep(call),
       time: this.#time,
       bootId: `boot-${this.#boots}`,
-      tell: (pid: number, order: SwitchOrder) => this.#tell(pid, order),
-      kill: (pid: number) => this.#killSilent(pid),
-      onChange: (change: Change) => this.#noteChange(change),
+      tell: (pid: number, order: SwitchOrder) => this.#notice(() => this.#tell(pid, order)),
+      kill: (pid: number) => this.#notice(() => this.#killSilent(pid)),
+      onChange: (change: Change) => this.#notice(() => this.#noteChange(change)),
     };
     const hasStarted = (): void => {
       if (primary.isDead || primary.recovered === null) return;
@@ -650,6 +650,15 @@ export class World {
     worker.inbox.push(order);
     const isAwaited = order.type === "apply-snapshot" || (order.type === "hold" && order.next !== null);
     if (isAwaited) worker.toldAtMs = this.#time.clock.nowMs();
+  }
+
+  /** What the daemon does to the world: it goes on whatever is thrown at it, and would hide a broken promise. */
+  #notice(what: () => void): void {
+    try {
+      what();
+    } catch (error) {
+      this.#failure ??= error;
+    }
   }
 
   #noteCommit(epoch: number): void {
