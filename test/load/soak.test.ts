@@ -40,11 +40,12 @@ const [v1, v2] = await Promise.all(
   }),
 );
 assert.ok(v1 !== undefined && v2 !== undefined);
-// Idle connections to the backends go soon, so that every descriptor that is left at the end is one too many.
+// Idle connections to the backends go soon, also those that are kept for a way back, so that every descriptor that is
+// left at the end is one too many.
 // A switch cuts nothing in our time: upgraded connections would go one by one, from the start of the window on.
 const config = {
   upstream: { keep_alive_timeout: "2s" },
-  switch: { drain: { deadline: "10m", websocket_window: "10m" } },
+  switch: { drain: { deadline: "10m", websocket_window: "10m" }, rollback_window: "5s" },
 };
 const proxy = await startProxy({ after }, { v1, v2, workers: WORKERS, config });
 const active: Active = { version: "v1", moves: 0 };
