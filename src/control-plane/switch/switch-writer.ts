@@ -8,7 +8,7 @@ import type { Clock } from "../../core/clock.ts";
 import { ProxyError } from "../../core/errors.ts";
 import type { Version } from "../../core/version.ts";
 import type { HistoryFile } from "./history-file.ts";
-import { errorText, type StateFs } from "./state-fs.ts";
+import { errorText, type StateFs, syncFolder } from "./state-fs.ts";
 import type { HistoryEntry, NewHistoryEntry } from "./state-store.ts";
 import {
   readVersionFile,
@@ -92,7 +92,11 @@ export class SwitchWriter {
     try {
       await this.#writeVersion(version);
     } catch (cause) {
-      this.#undo = () => sweepLeftovers(folder, fs);
+      // It may be there and not durable: an entry that outlives it would tell of what does not serve.
+      this.#undo = async () => {
+        await sweepLeftovers(folder, fs);
+        await syncFolder(fs, folder);
+      };
       throw await this.#failure(VERSION_FILE, version, cause);
     }
   }

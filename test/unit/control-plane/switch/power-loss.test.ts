@@ -225,6 +225,35 @@ test("the first switch, an error when .version is looked at and then kill -9 at 
   }
 });
 
+test("a version that was named and not synced is synced before the next switch", async () => {
+  let crashes = 0;
+  for (let at = 0; at < 60; at++) {
+    for (let seed = 0; seed < 8; seed++) {
+      const random = chance(at * 8 + seed);
+      const disk = new SimDisk(FOLDER);
+      let state: "starts" | "fails" | "failed" = "starts";
+      let calls = 0;
+      const step: Step = async ({ name, when }) => {
+        if (state === "fails" && name === "sync ." && when === "before") {
+          state = "failed";
+          throw systemError("EIO", name);
+        }
+        if (state === "failed" && calls++ === at) disk.crash({ keepCache: false, random });
+        return undefined;
+      };
+      const { store } = await open(disk.mount(step));
+      state = "fails";
+      await assert.rejects(store.append(newEntry(1, { from: "v1", to: "v2" })));
+      await store.append(newEntry(1, { from: "v1", to: "v2" })).catch(() => {});
+      crashes += calls > at ? 1 : 0;
+      const { recovered } = await open(disk.mount(quietly));
+      const told = recovered.entries.at(-1)?.to ?? "v1";
+      assert.equal(recovered.version ?? "v1", told, `crash at ${at}, seed ${seed}`);
+    }
+  }
+  assert.ok(crashes > 100, `${crashes} crashes`);
+});
+
 test("a disk that fails to sync is found by this suite: an acknowledged switch is lost with the power", async () => {
   let lost = 0;
   for (let seed = 0; seed < 50; seed++) {
