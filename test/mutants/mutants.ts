@@ -85,7 +85,7 @@ export const MUTANTS: readonly CaughtMutant[] = [
     how: "what runs on the old version is cut at the switch",
     file: "data-plane/switch-orders",
     from: "drains.start(left, drain);",
-    to: "drains.start(left, { ...drain, deadlineMs: 0, websocketWindowMs: 0 });",
+    to: "left.requests.each((request) => request.cutForDrain());",
     by: {
       file: "switch/traffic",
       tests: ["a request in flight during a switch ends on the version it started on"],
