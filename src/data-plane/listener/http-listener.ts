@@ -113,8 +113,11 @@ export class HttpListener {
     this.#clients.each((client) => client.checkTimeLimits(nowMs));
   }
 
+  /** Those between two requests. */
   closeIdle(): void {
-    this.#clients.each((client) => client.closeIfIdle());
+    this.#clients.each((client) => {
+      if (!client.isSilent) client.closeIfIdle();
+    });
   }
 
   /** Those on which nothing has ever come. */

@@ -31,17 +31,27 @@ export function stopListener(options: StopOptions): Promise<"drained" | "cut"> {
   const { server } = listener;
   return new Promise((resolve) => {
     let outcome: "drained" | "cut" = "drained";
+    let isFirstBytesOver = false;
     const begin = (): void => {
       server.close(() => {
         clearInterval(closer);
         resolve(outcome);
       });
       const limits = { deadlineMs: graceMs, websocketWindowMs: Math.min(websocketWindowMs, graceMs) };
-      setTimeout(() => listener.closeSilent(), FIRST_BYTES_MS);
+      setTimeout(() => {
+        isFirstBytesOver = true;
+      }, FIRST_BYTES_MS);
       for (const backend of backends) drains.start(backend, limits);
     };
     // Answers that were begun before the end had been announced leave their connection open.
-    const closer = setInterval(() => listener.closeIdle(), CLOSE_IDLE_EVERY_MS);
+    const closer = setInterval(
+      () =>
+        afterReading(() => {
+          listener.closeIdle();
+          if (isFirstBytesOver) listener.closeSilent();
+        }),
+      CLOSE_IDLE_EVERY_MS,
+    );
     const cut = (): void => {
       outcome = "cut";
       setTimeout(() => {
@@ -52,6 +62,11 @@ export function stopListener(options: StopOptions): Promise<"drained" | "cut"> {
     setTimeout(cut, graceMs).unref();
     acceptWaiting(server, begin);
   });
+}
+
+/** A timer fires before the sockets are looked at: what has come by now may lie unread in the kernel. */
+function afterReading(run: () => void): void {
+  setImmediate(() => setImmediate(run));
 }
 
 /**
