@@ -6,6 +6,7 @@
  */
 import { parseArguments } from "./cli/arguments.ts";
 import { loadConfig } from "./config/load.ts";
+import { describeTargets } from "./config/pool-config.ts";
 import type { Config } from "./config/schema.ts";
 import { withoutSecrets } from "./config/to-config.ts";
 import { startAdminListener } from "./control-plane/admin/admin-listener.ts";
@@ -163,7 +164,9 @@ async function startPrimary(config: Config): Promise<void> {
       listen: `http://${hostAndPort(config.server.host, socket.port)}`,
       admin: admin.url,
       workers: config.server.workers,
-      backends: Object.fromEntries(config.backends.map(({ version, origin }) => [version, origin])),
+      backends: Object.fromEntries(
+        config.backends.map(({ version, targets }) => [version, describeTargets(targets)]),
+      ),
       active_version: switcher.snapshot().activeVersion,
       epoch: switcher.snapshot().epoch,
       state_dir: config.stateDir,

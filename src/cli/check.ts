@@ -3,6 +3,7 @@
  *
  * Pure; opens no port and no state. Says which tokens there are by their names, never what they are.
  */
+import { describeTargets } from "../config/pool-config.ts";
 import type { Config } from "../config/schema.ts";
 import { hostAndPort } from "../core/host-and-port.ts";
 
@@ -10,9 +11,9 @@ import { hostAndPort } from "../core/host-and-port.ts";
 export function checkReport(file: string, config: Config): string {
   const { server } = config;
   const width = Math.max(...config.backends.map(({ version }) => version.length));
-  const backends = config.backends.map(({ version, origin }) => {
+  const backends = config.backends.map(({ version, targets }) => {
     const isActive = version === config.activeVersion;
-    return `  backend  ${version.padEnd(width)}  ${origin}${isActive ? "  (active when there is no state)" : ""}`;
+    return `  backend  ${version.padEnd(width)}  ${describeTargets(targets)}${isActive ? "  (active when there is no state)" : ""}`;
   });
   const workers = server.workers === 1 ? "1 worker" : `${server.workers} workers`;
   return [

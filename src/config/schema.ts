@@ -9,14 +9,9 @@ import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { ROLES, type Role } from "../core/role.ts";
 import { isVersionName, VERSION_NAME_RULE } from "../core/version.ts";
-import {
-  authorityOrNull,
-  bodyTextOrNull,
-  type ExpectedField,
-  expectedFields,
-  type ProbeField,
-  sentFields,
-} from "./probe-values.ts";
+import type { VersionConfig } from "./pool-config.ts";
+import type { ProbeConfig } from "./probe-config.ts";
+import { authorityOrNull, bodyTextOrNull, expectedFields, sentFields } from "./probe-values.ts";
 import { checkTogether } from "./rules.ts";
 import {
   addressOrCidr,
@@ -32,7 +27,6 @@ import {
   optionalText,
   port,
   ratio,
-  type StatusRange,
   size,
   sizeOrUnlimited,
   statusRanges,
@@ -262,7 +256,7 @@ export interface Config {
     readonly ownName: string; // of this daemon since its start, unlike any other's: by it a loop is seen
     readonly shutdownGraceMs: number;
   };
-  readonly backends: readonly BackendConfig[]; // in the order of the file, 2 or more
+  readonly backends: readonly VersionConfig[]; // in the order of the file, 2 or more
   readonly activeVersion: string; // one of the backends
   readonly upstream: {
     readonly connectTimeoutMs: number;
@@ -321,30 +315,4 @@ export interface AdminTls {
   readonly clientCa: string | null;
   /** Of whoever has such a certificate. */
   readonly clientRole: Role;
-}
-
-export interface BackendConfig {
-  /** The version's name. */
-  readonly version: string;
-  /** `http://host:port` or `https://host:port`, as `new URL(...).origin` writes it. */
-  readonly origin: string;
-}
-
-export interface ProbeConfig {
-  readonly method: string;
-  readonly path: string;
-  /** What `Host` says; null: the backend's own authority. */
-  readonly host: string | null;
-  /** Values may be secrets: never told. */
-  readonly headers: readonly ProbeField[];
-  /** The status codes that are good, as inclusive ranges. */
-  readonly expect: readonly StatusRange[];
-  readonly expectHeaders: readonly ExpectedField[];
-  /** What the start of the body must hold; null: anything. */
-  readonly expectBody: string | null;
-  /** From the sent request to the end of the answer, so without connecting; null: no limit of its own. */
-  readonly maxLatencyMs: number | null;
-  readonly timeoutMs: number;
-  readonly successes: number;
-  readonly intervalMs: number;
 }

@@ -3,6 +3,7 @@
  *
  * Pure. Checks nothing; adds what `load.ts` found out at this start.
  */
+import { versionOfOne } from "./pool-config.ts";
 import type { Config, Settings } from "./schema.ts";
 import type { TlsTexts } from "./tls-files.ts";
 import type { FoundTokens } from "./token-files.ts";
@@ -44,7 +45,7 @@ export function toConfig(settings: Settings, found: Found): Config {
       ownName,
       shutdownGraceMs: server.shutdown_grace,
     },
-    backends: [...settings.backends].map(([version, origin]) => ({ version, origin })),
+    backends: [...settings.backends].map(([version, origin]) => versionOfOne(version, origin)),
     activeVersion: settings.active_version,
     upstream: {
       connectTimeoutMs: upstream.connect_timeout,

@@ -5,7 +5,7 @@
  * Ends by itself within its limit, also when nobody is left to tell it to.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ProbeConfig } from "../config/schema.ts";
+import type { ProbeConfig } from "../config/probe-config.ts";
 import type { Clock } from "../core/clock.ts";
 import { type Ask, type ProbeReport, probe } from "../health/probe.ts";
 import type { PrepareReport } from "../ipc/messages.ts";

@@ -19,7 +19,9 @@ export class Serving {
   #current: Live;
 
   constructor(config: Config, snapshot: Snapshot) {
-    this.backends = config.backends.map(({ version, origin }, index) => new Backend(version, origin, index));
+    this.backends = config.backends.map(
+      ({ version, targets }, index) => new Backend(version, targets[0]?.origin ?? "", index),
+    );
     this.#current = { epoch: snapshot.epoch, active: this.backend(snapshot.activeVersion) };
   }
 

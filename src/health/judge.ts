@@ -4,8 +4,9 @@
  * Pure; told of the answer as it comes. The first reason counts: status, fields, body, latency. Keeps of the answer
  * the start of its body, and that only when something is looked for in it.
  */
+
+import type { ProbeConfig } from "../config/probe-config.ts";
 import type { ExpectedField } from "../config/probe-values.ts";
-import type { ProbeConfig } from "../config/schema.ts";
 import { BodyStart } from "./body-start.ts";
 import { brief, secretsOf, toldText } from "./told-text.ts";
 

@@ -4,8 +4,9 @@
  * A probe is good when its whole answer arrives within the time limit and is what is expected; what that is, judge.ts
  * knows. Runs in a worker through the same pool that carries the traffic, so it proves the path that traffic takes.
  */
+
+import type { ProbeConfig } from "../config/probe-config.ts";
 import type { ProbeField } from "../config/probe-values.ts";
-import type { ProbeConfig } from "../config/schema.ts";
 import type { Clock } from "../core/clock.ts";
 import { type AnswerFields, Judge } from "./judge.ts";
 

@@ -4,6 +4,7 @@
  * Counters are summed over the workers that run and those that are gone, so none falls when one dies.
  */
 
+import { describeTargets } from "../config/pool-config.ts";
 import type { Config } from "../config/schema.ts";
 import { CONNECTION_LIMITS } from "../core/connection-count.ts";
 import { FORWARD_ERRORS, type ForwardErrorCode, isRefusal } from "../core/errors.ts";
@@ -216,10 +217,10 @@ function switchFamilies(scrape: Scrape, { backends }: Pick<Config, "backends">):
   const active = new Tally("active_version");
   const applied = new Tally("worker_applied_epoch");
   const up = new Tally("backend_up");
-  for (const { version, origin } of backends) {
+  for (const { version, targets } of backends) {
     active.add({ version }, version === activeVersion ? 1 : 0);
     const probe = lastProbes.get(version);
-    if (probe !== undefined) up.add({ version, backend: origin }, probe.ok ? 1 : 0);
+    if (probe !== undefined) up.add({ version, backend: describeTargets(targets) }, probe.ok ? 1 : 0);
   }
   for (const worker of scrape.workers) applied.add({ worker: String(worker.id) }, worker.epoch);
   return [

@@ -6,6 +6,7 @@
  * what lies between: pipes that deliver late, disk calls that take their time and tear, processes that are killed or
  * stopped at any point, a wall clock that is set. Each step does one thing, and every promise is looked at after each.
  */
+import { versionOfOne } from "../../src/config/pool-config.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { openStoreOn } from "../../src/control-plane/switch/file-store.ts";
 import type { PauseAnswer, SwitchAnswer } from "../../src/control-plane/switch/switch-answer.ts";
@@ -760,7 +761,7 @@ function digestOf({ kind, to }: Pick<Call, "kind" | "to">): string {
 function simConfig(): Config {
   return {
     activeVersion: START_VERSION,
-    backends: VERSIONS.map((version) => ({ version, origin: `http://${version}` })),
+    backends: VERSIONS.map((version) => versionOfOne(version, `http://${version}`)),
     switch: {
       minIntervalMs: GAP_MS,
       prepareTimeoutMs: 10_000,

@@ -4,6 +4,7 @@
  */
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
+import { versionOfOne } from "../../src/config/pool-config.ts";
 import type { Config } from "../../src/config/schema.ts";
 import type { AdminCall } from "../../src/core/admin-call.ts";
 import type { ForwardErrorCode } from "../../src/core/errors.ts";
@@ -79,7 +80,7 @@ export async function startHoldScene(
   { limits = {}, maxInFlight = MANY, upstream = {}, paceMs = LONG_MS }: HoldSceneOptions = {},
 ): Promise<HoldScene> {
   const config = {
-    backends: (["v1", "v2"] as const).map((version) => ({ version, origin: backends[version].url })),
+    backends: (["v1", "v2"] as const).map((version) => versionOfOne(version, backends[version].url)),
     upstream: { ...UPSTREAM, ...upstream },
   } as unknown as Config;
   const serving = new Serving(config, { activeVersion: "v1", epoch: 0 });

@@ -3,6 +3,7 @@
  *
  * Shows no secret: the config refuses backend URLs with userinfo, and the token is never looked at.
  */
+import { describeTargets } from "../../config/pool-config.ts";
 import type { AdminAnswer } from "../../core/admin-call.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { LastProbe } from "../switch/gate.ts";
@@ -17,7 +18,9 @@ export async function getStatus(deps: AdminDeps): Promise<AdminAnswer> {
   const { config, switcher, fleet, build, readiness, startCheck } = deps;
   const drain = await runningDrains(deps);
   const status = switcher.status(); // read after the wait, so that the answer is of one moment
-  const backends = Object.fromEntries(config.backends.map(({ version, origin }) => [version, origin]));
+  const backends = Object.fromEntries(
+    config.backends.map(({ version, targets }) => [version, describeTargets(targets)]),
+  );
   return jsonAnswer({
     current_version: status.activeVersion,
     current_backend: backends[status.activeVersion] ?? null,

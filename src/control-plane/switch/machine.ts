@@ -10,6 +10,7 @@
  *
  * Order of checks: replay of a key, version known, already active, another switch running, `expect`, cool-down, gate.
  */
+import { describeTargets } from "../../config/pool-config.ts";
 import type { Config } from "../../config/schema.ts";
 import type { Snapshot } from "../../config/snapshot.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -112,7 +113,9 @@ export class SwitchMachine {
   constructor(parts: MachineParts) {
     const { config, recovered, clock, bootId } = parts;
     this.#parts = parts;
-    this.#origins = new Map(config.backends.map(({ version, origin }) => [version, origin]));
+    this.#origins = new Map(
+      config.backends.map(({ version, targets }) => [version, describeTargets(targets)]),
+    );
     this.#stage = new Stage(clock, config.switch);
     const { epoch } = recovered;
     this.#snapshot = Object.freeze({ activeVersion: recovered.version ?? config.activeVersion, epoch });

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { configFileOf, loadConfig } from "../../../src/config/load.ts";
 import type { Environment, Flags } from "../../../src/config/overrides.ts";
+import { versionOfOne } from "../../../src/config/pool-config.ts";
 import { ConfigError } from "../../../src/config/problem.ts";
 
 const SHORT = `
@@ -36,8 +37,8 @@ function load(t: TestContext, text: string, options: Given = {}) {
 test("two backends and the active version are enough", (t) => {
   const config = load(t, SHORT);
   assert.deepEqual(config.backends, [
-    { version: "v1", origin: "http://10.0.0.1:9000" },
-    { version: "v2", origin: "http://10.0.0.2:9000" },
+    versionOfOne("v1", "http://10.0.0.1:9000"),
+    versionOfOne("v2", "http://10.0.0.2:9000"),
   ]);
   assert.equal(config.activeVersion, "v1");
   assert.equal(config.server.port, 8080);
@@ -130,7 +131,7 @@ test("every flag sets its key", (t) => {
   });
   assert.equal(config.server.host, "127.0.0.2");
   assert.equal(config.server.port, 0);
-  assert.deepEqual(config.backends[1], { version: "v2", origin: "https://other" });
+  assert.deepEqual(config.backends[1], versionOfOne("v2", "https://other"));
   assert.equal(config.activeVersion, "v2");
   assert.equal(config.server.workers, 2);
   assert.equal(config.admin.host, "localhost");
@@ -152,9 +153,9 @@ active_version: Blue
 `;
   const env = { BACKEND_BLUE: "http://c:1", BACKEND_GREEN: "http://d:1/", BACKEND_RED: "http://e:80" };
   assert.deepEqual(load(t, file, { env }).backends, [
-    { version: "Blue", origin: "http://c:1" },
-    { version: "green", origin: "http://d:1" },
-    { version: "red", origin: "http://e" },
+    versionOfOne("Blue", "http://c:1"),
+    versionOfOne("green", "http://d:1"),
+    versionOfOne("red", "http://e"),
   ]);
 });
 
@@ -231,7 +232,7 @@ for (const [what, content, expected] of [
 
 test("a byte order mark, a comment and anchors are no harm", (t) => {
   const text = `\uFEFF# first\nbackends: { v1: &one "http://a:1", v2: *one }\nactive_version: v1\n`;
-  assert.equal(load(t, text).backends[1]?.origin, "http://a:1");
+  assert.equal(load(t, text).backends[1]?.targets[0]?.origin, "http://a:1");
 });
 
 test("the listeners may share a port on different addresses, or when the system chooses it", (t) => {
@@ -305,10 +306,7 @@ state_dir: /tmp/state
       ownName: config.server.ownName, // made at load
       shutdownGraceMs: 12,
     },
-    backends: [
-      { version: "v1", origin: "http://a:1" },
-      { version: "v2", origin: "http://b:1" },
-    ],
+    backends: [versionOfOne("v1", "http://a:1"), versionOfOne("v2", "http://b:1")],
     activeVersion: "v2",
     upstream: {
       connectTimeoutMs: 21,

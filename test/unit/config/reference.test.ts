@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { parse } from "yaml";
 import { loadConfig } from "../../../src/config/load.ts";
 import { ENVIRONMENT, FLAGS } from "../../../src/config/overrides.ts";
+import { versionOfOne } from "../../../src/config/pool-config.ts";
 import { KEY_PATHS, settingsSchema } from "../../../src/config/schema.ts";
 
 const REFERENCE = "config/config.reference.yaml";
@@ -44,8 +45,8 @@ test("the shipped config loads, and says what design and demo promise", () => {
   assert.equal(config.server.port, 8080);
   assert.equal(config.activeVersion, "v1");
   assert.deepEqual(config.backends, [
-    { version: "v1", origin: "http://127.0.0.1:9001" },
-    { version: "v2", origin: "http://127.0.0.1:9002" },
+    versionOfOne("v1", "http://127.0.0.1:9001"),
+    versionOfOne("v2", "http://127.0.0.1:9002"),
   ]);
 });
 

@@ -1,6 +1,7 @@
 /** A worker's side of the switch: what it does, and in which order, when it is told to. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { versionOfOne } from "../../../src/config/pool-config.ts";
 import type { Config } from "../../../src/config/schema.ts";
 import { Hold } from "../../../src/data-plane/hold.ts";
 import { Serving } from "../../../src/data-plane/serving.ts";
@@ -9,7 +10,7 @@ import type { PrepareReport, SnapshotOrder, SwitchOrder } from "../../../src/ipc
 import { ManualTimers } from "../../support/manual-timers.ts";
 
 const CONFIG = {
-  backends: ["v1", "v2", "v3"].map((version) => ({ version, origin: `http://127.0.0.1:9/${version}` })),
+  backends: ["v1", "v2", "v3"].map((version) => versionOfOne(version, `http://127.0.0.1:9/${version}`)),
 } as unknown as Config;
 const drain = { deadlineMs: 30_000, websocketWindowMs: 10_000 };
 const PASSED: PrepareReport = { passed: true, probes: [], warm: 0 };

@@ -1,7 +1,7 @@
 /** What a probe expects of an answer beside its status, and the words for what was there instead. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ProbeConfig } from "../../../src/config/schema.ts";
+import type { ProbeConfig } from "../../../src/config/probe-config.ts";
 import { type AnswerFields, Judge } from "../../../src/health/judge.ts";
 
 const CONFIG: ProbeConfig = {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { RequestListener, ServerResponse } from "node:http";
 import { type TestContext, test } from "node:test";
-import type { ProbeConfig } from "../../../src/config/schema.ts";
+import type { ProbeConfig } from "../../../src/config/probe-config.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { Backend } from "../../../src/data-plane/backend/backend.ts";
 import { ask } from "../../../src/data-plane/forward/ask.ts";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { versionOfOne } from "../../../src/config/pool-config.ts";
 import type { ExpositionFormat } from "../../../src/telemetry/exposition.ts";
 import type { SwitchView, WorkerSource } from "../../../src/telemetry/families.ts";
 import { METRIC_PREFIX, METRICS, type MetricSpec } from "../../../src/telemetry/metrics.ts";
@@ -9,10 +10,7 @@ import { DURATION_BUCKETS_SECONDS, type WorkerStats } from "../../../src/telemet
 import { ManualClock } from "../../support/manual-clock.ts";
 
 const CONFIG = {
-  backends: [
-    { version: "v1", origin: "http://10.0.0.1:9000" },
-    { version: "v2", origin: "http://10.0.0.2:9000" },
-  ],
+  backends: [versionOfOne("v1", "http://10.0.0.1:9000"), versionOfOne("v2", "http://10.0.0.2:9000")],
   upstream: {
     connectTimeoutMs: 1,
     tlsHandshakeTimeoutMs: 1,

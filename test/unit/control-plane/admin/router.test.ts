@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { versionOfOne } from "../../../../src/config/pool-config.ts";
 import type { AdminDeps } from "../../../../src/control-plane/admin/admin-deps.ts";
 import { createAdminRouter } from "../../../../src/control-plane/admin/router.ts";
 import type { HistoryEntry } from "../../../../src/control-plane/switch/state-store.ts";
@@ -97,10 +98,7 @@ function startRouter(changes: Partial<AdminDeps> = {}) {
         onTrafficPort: true,
         tls: null,
       },
-      backends: [
-        { version: "v1", origin: "http://10.0.0.1:9000" },
-        { version: "v2", origin: "http://10.0.0.2:9000" },
-      ],
+      backends: [versionOfOne("v1", "http://10.0.0.1:9000"), versionOfOne("v2", "http://10.0.0.2:9000")],
     },
     build: { version: "1.2.3", node: "24.0.0" },
     readiness: () => ({ ready: true, why: "" }),

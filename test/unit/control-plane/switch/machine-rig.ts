@@ -1,4 +1,5 @@
 /** The machine of the switch with nothing around it: events in, effects out, time by hand. */
+import { versionOfOne } from "../../../../src/config/pool-config.ts";
 import type { Config } from "../../../../src/config/schema.ts";
 import { SwitchMachine } from "../../../../src/control-plane/switch/machine.ts";
 import type { HistoryEntry, RecoveredState } from "../../../../src/control-plane/switch/state-store.ts";
@@ -31,7 +32,7 @@ export function machineConfig(minIntervalMs = 0): Pick<Config, "activeVersion" |
   };
   return {
     activeVersion: "v1",
-    backends: ["v1", "v2", "v3"].map((version) => ({ version, origin: `http://${version}` })),
+    backends: ["v1", "v2", "v3"].map((version) => versionOfOne(version, `http://${version}`)),
     switch: limits as unknown as Config["switch"],
   };
 }

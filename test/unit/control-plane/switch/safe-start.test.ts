@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as nextRound } from "node:timers/promises";
+import { versionOfOne } from "../../../../src/config/pool-config.ts";
 import { SafeStart, type SafeStartParts } from "../../../../src/control-plane/switch/safe-start.ts";
 import type { HistoryEntry, RecoveredState } from "../../../../src/control-plane/switch/state-store.ts";
 import type { DryRun, SwitchAnswer } from "../../../../src/control-plane/switch/switch-answer.ts";
@@ -39,7 +40,7 @@ function rig(
   const timers = new ManualTimers();
   const parts: SafeStartParts = {
     config: {
-      backends: VERSIONS.map((version) => ({ version, origin: `http://${version}` })),
+      backends: VERSIONS.map((version) => versionOfOne(version, `http://${version}`)),
       switch: { startPolicy: policy },
     },
     recovered: { source: "version_file", version: OWN, entries: [], ...recovered },

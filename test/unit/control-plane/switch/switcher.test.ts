@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { versionOfOne } from "../../../../src/config/pool-config.ts";
 import type { Snapshot } from "../../../../src/config/snapshot.ts";
 import { type FileStore, openFileStore } from "../../../../src/control-plane/switch/file-store.ts";
 import type { HistoryEntry, RecoveredState } from "../../../../src/control-plane/switch/state-store.ts";
@@ -151,7 +152,7 @@ async function startRig(
     const switcher = new Switcher({
       config: {
         activeVersion: "v1",
-        backends: versions.map((version) => ({ version, origin: `http://${version}` })),
+        backends: versions.map((version) => versionOfOne(version, `http://${version}`)),
         switch: {
           minIntervalMs,
           probe: {

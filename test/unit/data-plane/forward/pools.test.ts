@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { versionOfOne } from "../../../../src/config/pool-config.ts";
 import type { Config } from "../../../../src/config/schema.ts";
 import { Backend } from "../../../../src/data-plane/backend/backend.ts";
 import { createPools, poolLimits } from "../../../../src/data-plane/forward/pools.ts";
@@ -9,7 +10,7 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a +
 
 function configOf(upstream: Partial<Config["upstream"]>, backends: number): Config {
   return {
-    backends: Array.from({ length: backends }, (_, i) => ({ version: `v${i}`, origin: "http://h" })),
+    backends: Array.from({ length: backends }, (_, i) => versionOfOne(`v${i}`, "http://h")),
     upstream: {
       connectTimeoutMs: 1,
       tlsHandshakeTimeoutMs: 2,
