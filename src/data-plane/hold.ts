@@ -6,6 +6,7 @@
  * comes meanwhile waits behind them, so nobody overtakes. Time is handed in. What a request does when it goes on is
  * the pipeline's to say.
  */
+import type { Timers } from "../core/timers.ts";
 import type { RequestHead } from "../wire/request-head.ts";
 import { HeldRequest, type Room, type Way } from "./held-request.ts";
 import type { ClientConnection } from "./listener/client-connection.ts";
@@ -24,21 +25,6 @@ export interface Pace {
 }
 
 const AT_ONCE: Pace = { room: () => Number.POSITIVE_INFINITY, limitMs: 0 };
-
-export interface Timers {
-  /** @returns calls it off. */
-  after(ms: number, run: () => void): () => void;
-  /** In the next round of the event loop. */
-  soon(run: () => void): void;
-}
-
-export const systemTimers: Timers = {
-  after: (ms, run) => {
-    const timer = setTimeout(run, ms);
-    return () => clearTimeout(timer);
-  },
-  soon: (run) => void setImmediate(run),
-};
 
 /** A request takes some 30 µs to start. */
 const FIRST_BATCH = 64;

@@ -53,7 +53,7 @@ export class SimPrimary {
       store,
       recovered,
       clock: time.clock,
-      setTimer: (done, ms) => time.after(this, ms, done),
+      after: (ms, run) => time.after(this, ms, run),
       bootId,
       log: { info: silent, warn: silent, error: silent },
       observe: { switchEnded: silent, changed: onChange },

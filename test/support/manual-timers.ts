@@ -1,5 +1,5 @@
 /** Timers of which none fires before a test says so. */
-import type { Timers } from "../../src/data-plane/hold.ts";
+import type { Timers } from "../../src/core/timers.ts";
 
 export class ManualTimers implements Timers {
   #nowMs = 0;

@@ -7,9 +7,10 @@
  * version that comes from the config is not looked at: nobody was ever served by it.
  */
 import type { Config } from "../../config/schema.ts";
+import { type After, afterInBackground } from "../../core/timers.ts";
 import type { Version } from "../../core/version.ts";
 import type { HistoryEntry, RecoveredState } from "./state-store.ts";
-import type { SetTimer, Switcher } from "./switcher.ts";
+import type { Switcher } from "./switcher.ts";
 
 /** As GET /status tells it. */
 export interface StartCheck {
@@ -38,7 +39,7 @@ export interface SafeStartParts {
   readonly switcher: Pick<Switcher, "probe" | "failOver"> & {
     status(): Pick<ReturnType<Switcher["status"]>, "lastProbes">;
   };
-  readonly setTimer?: SetTimer;
+  readonly after?: After;
   readonly log: { warn(fields: object, sentence: string): void };
   /** `why` may have changed. */
   readonly onChange: () => void;
@@ -146,8 +147,8 @@ export class SafeStart {
   }
 
   #lookAgain(): void {
-    const setTimer = this.#parts.setTimer ?? startTimer;
-    this.#stopTimer = setTimer(() => void this.#look(), AGAIN_MS);
+    const after = this.#parts.after ?? afterInBackground;
+    this.#stopTimer = after(AGAIN_MS, () => void this.#look());
   }
 
   /** All at once, so that it takes no longer with many. @returns null when they could not be looked at. */
@@ -200,9 +201,4 @@ export class SafeStart {
   get #fields() {
     return { version: this.#version, saw: this.#saw };
   }
-}
-
-function startTimer(done: () => void, ms: number): () => void {
-  const timer = setTimeout(done, ms).unref();
-  return () => clearTimeout(timer);
 }

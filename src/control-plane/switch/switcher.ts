@@ -8,6 +8,7 @@ import type { Config } from "../../config/schema.ts";
 import type { Snapshot } from "../../config/snapshot.ts";
 import type { Clock } from "../../core/clock.ts";
 import { ProxyError } from "../../core/errors.ts";
+import { type After, afterInBackground } from "../../core/timers.ts";
 import type { Version } from "../../core/version.ts";
 import type { Birth, Fleet, WorkerReport } from "../workers/fleet.ts";
 import { type Drain, type SwitcherStatus as MachineStatus, SwitchMachine } from "./machine.ts";
@@ -31,16 +32,13 @@ export interface SwitchObserver {
   changed(change: SwitchEffect & { readonly type: "phase" | "paused" | "resumed" }): void;
 }
 
-/** setTimeout, or what stands for it in a simulation. @returns calls it off. */
-export type SetTimer = (done: () => void, ms: number) => () => void;
-
 export interface SwitcherParts {
   readonly config: Pick<Config, "activeVersion" | "backends" | "switch">;
   readonly fleet: Pick<Fleet, "tell" | "kill">;
   readonly store: Pick<StateStore, "append" | "damaged">;
   readonly recovered: RecoveredState;
   readonly clock: Clock;
-  readonly setTimer?: SetTimer;
+  readonly after?: After;
   readonly bootId: string;
   readonly log: SwitchLog;
   readonly observe: SwitchObserver;
@@ -59,7 +57,7 @@ export class Switcher {
   readonly #machine: SwitchMachine;
   readonly #callers = new Map<number, Caller>();
   readonly #waiting: SwitchEvent[] = [];
-  readonly #setTimer: SetTimer;
+  readonly #after: After;
   #isFeeding = false;
   #lastCall = 0;
   #stopTimer = (): void => {};
@@ -70,7 +68,7 @@ export class Switcher {
 
   constructor(parts: SwitcherParts) {
     this.#parts = parts;
-    this.#setTimer = parts.setTimer ?? startTimer;
+    this.#after = parts.after ?? afterMessages;
     this.#machine = new SwitchMachine(parts);
   }
 
@@ -217,10 +215,10 @@ export class Switcher {
     if (wakeAtMs === Number.POSITIVE_INFINITY) return;
     const leftMs = wakeAtMs - this.#parts.clock.nowMs();
     const waitMs = Math.min(Math.max(1, Math.ceil(leftMs)), LONGEST_WAIT_MS);
-    this.#stopTimer = this.#setTimer(() => {
+    this.#stopTimer = this.#after(waitMs, () => {
       this.#timerForMs = Number.POSITIVE_INFINITY;
       this.#feed({ type: "time" });
-    }, waitMs);
+    });
   }
 
   #log({ from, to, trigger, forced, actor, reason, epoch, outcome, error }: SwitchEnd): void {
@@ -238,14 +236,14 @@ export class Switcher {
  * After the time, and after what the workers have said by then: a primary that stood still would else take those for
  * silent whose answers it has not read yet. Messages are read between a timer and the setImmediate after it.
  */
-function startTimer(done: () => void, ms: number): () => void {
+function afterMessages(ms: number, run: () => void): () => void {
   let isOff = false;
-  const run = (): void => {
-    if (!isOff) done();
+  const runUnlessOff = (): void => {
+    if (!isOff) run();
   };
-  const timer = setTimeout(() => setImmediate(() => setImmediate(run)), ms).unref();
+  const callOff = afterInBackground(ms, () => setImmediate(() => setImmediate(runUnlessOff)));
   return () => {
     isOff = true;
-    clearTimeout(timer);
+    callOff();
   };
 }

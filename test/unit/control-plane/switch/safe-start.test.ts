@@ -60,7 +60,7 @@ function rig(
         return { lastProbes: new Map([[OWN, { ok, at: "", saw: ok ? "200" : REFUSED }]]) };
       },
     },
-    setTimer: (done, ms) => timers.after(ms, done),
+    after: (ms, run) => timers.after(ms, run),
     log: { warn: (fields, sentence) => void made.warned.push(`${sentence} ${JSON.stringify(fields)}`) },
     onChange: () => {
       made.changes++;

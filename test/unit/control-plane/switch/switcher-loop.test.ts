@@ -22,7 +22,7 @@ function start(change: Partial<SwitcherParts> = {}) {
     store: { append: () => new Promise(() => {}), damaged: [] },
     recovered: FRESH,
     clock,
-    setTimer: (done, ms) => {
+    after: (ms, done) => {
       const timer = { ms, done, isOff: false };
       timers.push(timer);
       return () => {
