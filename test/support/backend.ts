@@ -37,6 +37,8 @@ export interface RecordedRequest {
 export interface BackendOptions {
   /** 0, the default, is any free one. */
   port?: number;
+  /** Another address of loopback, 127.0.0.1 unless given. */
+  host?: string;
   /** For createServer; a kept-alive connection stays open for 60 s unless this says otherwise. */
   server?: ServerOptions;
 }
@@ -49,7 +51,7 @@ export async function startBackend(
 ): Promise<TestBackend> {
   const backend = new TestBackend(createServer({ keepAliveTimeout: 60_000, ...options.server }));
   backend.server.on("request", listener);
-  await backend.listen(t, options.port);
+  await backend.listen(t, options.port, options.host);
   return backend;
 }
 
@@ -60,7 +62,7 @@ export async function startBackend(
 export async function startRawBackend(
   t: TestEnd,
   onSocket: (socket: Socket, index: number) => void,
-  options: { port?: number; allowHalfOpen?: boolean } = {},
+  options: { port?: number; host?: string; allowHalfOpen?: boolean } = {},
 ): Promise<RawBackend> {
   const backend = new RawBackend(createNetServer({ allowHalfOpen: options.allowHalfOpen ?? false }));
   let index = 0;
@@ -68,7 +70,7 @@ export async function startRawBackend(
     socket.on("error", () => undefined);
     onSocket(socket, index++);
   });
-  await backend.listen(t, options.port);
+  await backend.listen(t, options.port, options.host);
   return backend;
 }
 
@@ -78,6 +80,7 @@ export class RawBackend<S extends NetServer = NetServer> {
   /** Connections that were ever opened. */
   connectionsTotal = 0;
   #port = 0;
+  #host = "127.0.0.1";
   readonly #sockets = new Set<Socket>();
 
   constructor(server: S) {
@@ -93,9 +96,9 @@ export class RawBackend<S extends NetServer = NetServer> {
     return this.#port;
   }
 
-  /** `http://127.0.0.1:port`, no slash at the end. */
+  /** `http://127.0.0.1:port`, no slash at the end; with its own address when it was given one. */
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `http://${this.#host}:${this.#port}`;
   }
 
   /** Connections that are open now. */
@@ -124,8 +127,9 @@ export class RawBackend<S extends NetServer = NetServer> {
     await withLimit(closed, DEFAULT_LIMIT_MS, `the backend ${this.url} to close`);
   }
 
-  async listen(t: TestEnd, port = 0): Promise<void> {
-    this.server.listen(port, "127.0.0.1");
+  async listen(t: TestEnd, port = 0, host = this.#host): Promise<void> {
+    this.#host = host;
+    this.server.listen(port, host);
     await once(this.server, "listening");
     this.#port = (this.server.address() as AddressInfo).port;
     onTestEnd(t, () => this.close());

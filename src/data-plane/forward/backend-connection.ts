@@ -113,6 +113,11 @@ export class BackendConnection implements ChunkSink {
     socket.on("drain", onDrain);
   }
 
+  /** The IP address at its other end. Of one that was closed nobody knows it. */
+  get peerAddress(): string | undefined {
+    return this.#socket.remoteAddress;
+  }
+
   // ── the request ─────────────────────────────────────────────────────────────────────────────────
 
   /** @param head of the request, whole. */

@@ -4,9 +4,10 @@
  * TLS asks for the backend's own name, never for one that a client sent; an address is no such name (RFC 6066 §3).
  * Sessions are kept, so that the next connection resumes.
  */
-import { connect as connectTcp, isIP, type Socket } from "node:net";
+import { connect as connectTcp, isIP, type Socket, type TcpNetConnectOpts } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { ProxyError } from "../../core/errors.ts";
+import { Addresses } from "./addresses.ts";
 import { keepReadingAfterFailedWrite } from "./backend-socket.ts";
 
 export interface ConnectLimits {
@@ -22,6 +23,7 @@ export class Connector {
   readonly #origin: URL;
   readonly #host: string;
   readonly #port: number;
+  readonly #addresses: Addresses;
   readonly #limits: ConnectLimits;
   #session: Buffer | undefined;
 
@@ -30,6 +32,12 @@ export class Connector {
     this.#host = origin.hostname.replace(/^\[|\]$/g, "");
     this.#port = Number(origin.port) || (origin.protocol === "https:" ? 443 : 80);
     this.#limits = limits;
+    this.#addresses = new Addresses(this.#host);
+  }
+
+  /** For the next connections. @param addresses IP addresses; empty: the name is looked up when connecting. */
+  setAddresses(addresses: readonly string[]): void {
+    this.#addresses.set(addresses);
   }
 
   /**
@@ -86,8 +94,8 @@ export class Connector {
   }
 
   /** Half-open: how the backend's end is taken is for the reader to say. */
-  #address(): { host: string; port: number; allowHalfOpen: true } {
-    return { host: this.#host, port: this.#port, allowHalfOpen: true };
+  #address(): TcpNetConnectOpts {
+    return { ...this.#addresses.next(), port: this.#port, allowHalfOpen: true };
   }
 
   #openTls(): Socket {

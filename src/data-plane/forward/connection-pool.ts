@@ -64,6 +64,10 @@ export class ConnectionPool implements ConnectionOwner {
   /** Connections that are open or being opened. */
   #size = 0;
   #isEnding = false;
+  /** The backend's addresses; empty: its name is looked up when connecting. */
+  #addresses: ReadonlySet<string> = new Set();
+  /** Some connections may go to addresses that have left: each is looked at before it is used again. */
+  #hasLeavers = false;
 
   constructor(origin: URL, limits: PoolLimits) {
     this.origin = origin.origin;
@@ -83,6 +87,26 @@ export class ConnectionPool implements ConnectionOwner {
     const { maxConnections, maxQueue } = this.limits;
     const { active, queued } = this.load;
     return maxConnections + Math.floor(maxQueue / 2) - active - queued;
+  }
+
+  /**
+   * The next connections go to these. One to an address that is not among them takes no new request: it is closed,
+   * at once when it is idle, else when what runs on it has ended.
+   *
+   * @param addresses IP addresses; empty: not known, so that none has left.
+   */
+  setAddresses(addresses: readonly string[]): void {
+    const before = this.#addresses;
+    this.#addresses = new Set(addresses);
+    this.#connector.setAddresses(addresses);
+    const haveLeft = before.size === 0 || [...before].some((address) => !this.#addresses.has(address));
+    this.#hasLeavers = addresses.length > 0 && this.#size > 0 && (this.#hasLeavers || haveLeft);
+    if (!this.#hasLeavers) return;
+    for (const connection of [...this.#idle]) if (this.#hasLeft(connection)) connection.abort();
+  }
+
+  #hasLeft({ peerAddress }: BackendConnection): boolean {
+    return this.#hasLeavers && !this.#addresses.has(peerAddress ?? "");
   }
 
   /** Those that lie open, for keep-warm.ts; the one used last is the last. */
@@ -212,7 +236,7 @@ export class ConnectionPool implements ConnectionOwner {
   onReleased(connection: BackendConnection): void {
     const first = this.#queue[0];
     if (this.#isEnding) connection.abort();
-    else if (connection.idleLimitMs === 0) connection.abort();
+    else if (connection.idleLimitMs === 0 || this.#hasLeft(connection)) connection.abort();
     else if (first !== undefined && !first.needsFreshConnection) {
       this.#queue.shift();
       first.onConnected(connection, true);

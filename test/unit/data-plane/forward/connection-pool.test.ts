@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { ServerResponse } from "node:http";
+import type { RequestListener, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import type { ProxyError } from "../../../../src/core/errors.ts";
@@ -490,5 +490,112 @@ test(
     assert.equal(await running.outcome(), 200);
     await waitUntil("the last connection is closed", () => backend.connections === 0);
     assert.deepEqual(urls(backend), ["/", "/held"]);
+  },
+);
+
+// ── addresses that leave ──────────────────────────────────────────────────────────────────────────
+
+/** A backend of a name that is at each of these addresses of loopback, on one port. */
+async function startAt(
+  t: TestContext,
+  hosts: readonly string[],
+): Promise<{ pool: ConnectionPool; backends: TestBackend[]; held: ServerResponse[] }> {
+  const held: ServerResponse[] = [];
+  const port = await freePort();
+  const backends = [];
+  for (const host of hosts) {
+    const listener: RequestListener = (req, res) => {
+      if (req.url === "/held") held.push(res);
+      else res.end("ok");
+    };
+    backends.push(await startBackend(t, listener, { port, host }));
+  }
+  const pool = startPool(t, `http://backend.test:${port}`);
+  pool.setAddresses(hosts);
+  return { pool, backends, held };
+}
+
+test("an idle connection to an address that left is closed at once, the others stay", limit, async (t) => {
+  const { pool, backends, held } = await startAt(t, ["127.0.0.2", "127.0.0.3"]);
+  const both = [send(pool, "/held"), send(pool, "/held")];
+  await waitUntil("both are there", () => held.length === 2);
+  for (const res of held) res.end();
+  for (const attempt of both) assert.equal(await attempt.outcome(), 200);
+  assert.equal(pool.load.idle, 2);
+  pool.setAddresses(["127.0.0.3"]);
+  assert.equal(pool.load.idle, 1);
+  await waitUntil("it is closed", () => backends[0]?.connections === 0);
+  assert.equal(backends[1]?.connections, 1);
+  const next = send(pool);
+  assert.deepEqual([await next.outcome(), next.isReused], [200, true]);
+});
+
+test("what runs on an address that left ends there, and its connection with it", limit, async (t) => {
+  const { pool, backends, held } = await startAt(t, ["127.0.0.2", "127.0.0.3"]);
+  const running = send(pool, "/held");
+  await waitUntil("it is there", () => held.length === 1);
+  pool.setAddresses(["127.0.0.3"]);
+  pool.setAddresses(["127.0.0.3", "127.0.0.4"]); // one more forgets nothing
+  held[0]?.end("done");
+  assert.equal(await running.outcome(), 200);
+  assert.deepEqual(pool.load, { active: 0, idle: 0, queued: 0 });
+  assert.equal(await send(pool).outcome(), 200);
+  assert.deepEqual(
+    backends.map(({ requests }) => requests.length),
+    [1, 1],
+  );
+});
+
+test("an address that comes back keeps the connections that were still busy on it", limit, async (t) => {
+  const { pool, held } = await startAt(t, ["127.0.0.2"]);
+  const running = send(pool, "/held");
+  await waitUntil("it is there", () => held.length === 1);
+  pool.setAddresses(["127.0.0.3"]);
+  pool.setAddresses(["127.0.0.2", "127.0.0.3"]);
+  held[0]?.end();
+  assert.equal(await running.outcome(), 200);
+  assert.equal(pool.load.idle, 1);
+});
+
+test("addresses that only come, or are no longer known, close nothing", limit, async (t) => {
+  const { pool } = await startAt(t, ["127.0.0.2"]);
+  assert.equal(await send(pool).outcome(), 200);
+  for (const addresses of [["127.0.0.2", "127.0.0.3"], ["127.0.0.3", "127.0.0.2"], []]) {
+    pool.setAddresses(addresses);
+    assert.equal(pool.load.idle, 1);
+  }
+});
+
+test(
+  "one that was connected to before any address was known is judged by the first that are",
+  limit,
+  async (t) => {
+    const backend = await startBackend(t);
+    const pool = startPool(t, `http://localhost:${backend.port}`);
+    assert.equal(await send(pool).outcome(), 200);
+    pool.setAddresses(["127.0.0.1"]);
+    assert.equal(pool.load.idle, 1);
+    pool.setAddresses([]);
+    pool.setAddresses(["127.0.0.2"]);
+    assert.equal(pool.load.idle, 0);
+  },
+);
+
+test(
+  "a request that waits goes on, over a new address, when an idle place comes free so",
+  limit,
+  async (t) => {
+    const { pool, held, backends } = await startAt(t, ["127.0.0.2", "127.0.0.3"]);
+    pool.setAddresses(["127.0.0.2"]);
+    const running = [send(pool, "/held"), send(pool, "/held")];
+    await waitUntil("both are there", () => held.length === 2);
+    const waiting = send(pool);
+    assert.equal(waiting.isQueued, true);
+    pool.setAddresses(["127.0.0.3"]);
+    held[0]?.end();
+    assert.equal(await waiting.outcome(), 200);
+    assert.deepEqual([waiting.isReused, backends[1]?.requests.length], [false, 1]);
+    held[1]?.end();
+    for (const attempt of running) assert.equal(await attempt.outcome(), 200);
   },
 );
