@@ -20,3 +20,6 @@ export interface ProbeConfig {
   readonly successes: number;
   readonly intervalMs: number;
 }
+
+/** What a single probe goes by, whatever comes of several. */
+export type ProbeTerms = Omit<ProbeConfig, "successes" | "intervalMs">;

@@ -5,7 +5,7 @@
  * the start of its body, and that only when something is looked for in it.
  */
 
-import type { ProbeConfig } from "../config/probe-config.ts";
+import type { ProbeTerms } from "../config/probe-config.ts";
 import type { ExpectedField } from "../config/probe-values.ts";
 import { BodyStart } from "./body-start.ts";
 import { brief, secretsOf, toldText } from "./told-text.ts";
@@ -24,12 +24,12 @@ export interface Verdict {
 }
 
 export class Judge {
-  readonly #config: ProbeConfig;
+  readonly #config: ProbeTerms;
   readonly #body: BodyStart | null;
   #status = 0;
   #missing: string | null = null;
 
-  constructor(config: ProbeConfig) {
+  constructor(config: ProbeTerms) {
     this.#config = config;
     this.#body = config.expectBody === null ? null : new BodyStart();
   }
@@ -92,6 +92,6 @@ function describeMissing(
   return `${name}${value === null ? "" : `: ${brief(value)}`}, found ${seen}`;
 }
 
-function describeRanges(ranges: ProbeConfig["expect"]): string {
+function describeRanges(ranges: ProbeTerms["expect"]): string {
   return ranges.map(({ from, to }) => (from === to ? String(from) : `${from}-${to}`)).join(",");
 }

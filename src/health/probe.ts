@@ -2,10 +2,11 @@
  * One probe of a backend through a given way of asking it, and how it is judged.
  *
  * A probe is good when its whole answer arrives within the time limit and is what is expected; what that is, judge.ts
- * knows. Runs in a worker through the same pool that carries the traffic, so it proves the path that traffic takes.
+ * knows. In a worker it goes through the same pool that carries the traffic, so it proves the path that traffic takes;
+ * in the primary, in the background, on a connection of its own.
  */
 
-import type { ProbeConfig } from "../config/probe-config.ts";
+import type { ProbeTerms } from "../config/probe-config.ts";
 import type { ProbeField } from "../config/probe-values.ts";
 import type { Clock } from "../core/clock.ts";
 import { type AnswerFields, Judge } from "./judge.ts";
@@ -50,12 +51,7 @@ export type Ask = (request: AskRequest, handler: AskHandler) => () => void;
 const MAX_BODY_BYTES = 1024 * 1024;
 
 /** Never rejects. `signal` gives the probe up: it is then not ok. */
-export function probe(
-  ask: Ask,
-  config: ProbeConfig,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<ProbeReport> {
+export function probe(ask: Ask, config: ProbeTerms, clock: Clock, signal: AbortSignal): Promise<ProbeReport> {
   const startedMs = clock.nowMs();
   return new Promise((resolve) => {
     const judge = new Judge(config);

@@ -1,7 +1,7 @@
 /**
  * Ask: a small request of our own to a backend, such as a probe, through the pool that carries its traffic.
  */
-import type { ProbeField } from "../../config/probe-values.ts";
+import { askFields } from "../../health/ask-fields.ts";
 import type { AskHandler, AskRequest } from "../../health/probe.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { AnswerHandler, BackendConnection } from "./backend-connection.ts";
@@ -66,21 +66,8 @@ export function ask(
   };
 }
 
-const NEEDS_LENGTH: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
-const OURS: readonly ProbeField[] = [
-  { name: "User-Agent", value: "traffic-switching-probe" },
-  { name: "Accept", value: "*/*" },
-];
-
 /** The head of such a request, which has no body. */
-export function askHead({ authority }: Backend, { method, path, host, headers }: AskRequest): string {
-  const given = new Set(headers.map(({ name }) => name.toLowerCase()));
-  const fields = [
-    { name: "Host", value: host ?? authority },
-    ...OURS.filter(({ name }) => !given.has(name.toLowerCase())),
-    ...headers,
-    ...(NEEDS_LENGTH.has(method) ? [{ name: "Content-Length", value: "0" }] : []), // RFC 9110 §8.6
-  ];
-  const lines = fields.map(({ name, value }) => `${name}: ${value}\r\n`).join("");
-  return `${method} ${path} HTTP/1.1\r\n${lines}\r\n`;
+export function askHead({ authority }: Backend, request: AskRequest): string {
+  const lines = askFields(authority, request).map(({ name, value }) => `${name}: ${value}\r\n`);
+  return `${request.method} ${request.path} HTTP/1.1\r\n${lines.join("")}\r\n`;
 }
