@@ -3,23 +3,18 @@
  *
  * Pure; opens no port and no state. Says which tokens there are by their names, never what they are.
  */
-import { describeTargets } from "../config/pool-config.ts";
 import type { Config } from "../config/schema.ts";
 import { hostAndPort } from "../core/host-and-port.ts";
+import { versionLines } from "./check-versions.ts";
 
 /** @param file as the operator named it. @returns lines, each ended. */
 export function checkReport(file: string, config: Config): string {
   const { server } = config;
-  const width = Math.max(...config.backends.map(({ version }) => version.length));
-  const backends = config.backends.map(({ version, targets }) => {
-    const isActive = version === config.activeVersion;
-    return `  backend  ${version.padEnd(width)}  ${describeTargets(targets)}${isActive ? "  (active when there is no state)" : ""}`;
-  });
   const workers = server.workers === 1 ? "1 worker" : `${server.workers} workers`;
   return [
     `${file}: ok`,
     `  listen   ${address(server.host, server.port)}, ${workers}`,
-    ...backends,
+    ...versionLines(config),
     `  state    ${config.stateDir}`,
     `  admin    ${adminAddress(config.admin)}, tokens: ${tokenList(config.admin)}`,
     "",

@@ -5,6 +5,7 @@
  */
 import type { z } from "zod";
 import { nearest } from "./nearest.ts";
+import { POOL_KEY_PATHS } from "./pool-schema.ts";
 import { describeFound, kindOf, type Problem, pathText } from "./problem.ts";
 import { ITEM_KEYS, KEY_PATHS } from "./schema.ts";
 
@@ -34,6 +35,8 @@ const SECRETS = [
   /^admin\.(token|token_file|tls\.\w+_file)$/,
   /^admin\.tokens\[\d+\]\./,
   /^switch\.probe\.headers(\.|$)/,
+  /^backends\..+\.health\.headers(\.|$)/,
+  /^backends\..+\.sticky\.(secret|secret_file)$/,
 ];
 
 function isSecret(path: readonly PropertyKey[]): boolean {
@@ -70,7 +73,7 @@ function unknownKey(path: readonly PropertyKey[], context: IssueContext): Proble
   const parent = path.slice(0, -1);
   const where = context.where(path);
   // `{ <the token>: admin }`: only what looks like a key of ours is shown there.
-  const isHidden = isSecret(path) && nearest(String(path.at(-1)), childrenOf(pathText(parent))) === undefined;
+  const isHidden = isSecret(path) && nearest(String(path.at(-1)), childrenOf(parent)) === undefined;
   if (isHidden)
     return { path: pathText(parent), where, text: `unknown key (not shown); ${suggestion(path)}` };
   return { path: pathText(path), where, text: `unknown key; ${suggestion(path)}` };
@@ -79,18 +82,26 @@ function unknownKey(path: readonly PropertyKey[], context: IssueContext): Proble
 /** The nearest key beside it, else the same key elsewhere, else all that are known here. */
 function suggestion(path: readonly PropertyKey[]): string {
   const name = String(path.at(-1));
-  const siblings = childrenOf(pathText(path.slice(0, -1)));
+  const siblings = childrenOf(path.slice(0, -1));
   const near = nearest(name, siblings);
   if (near !== undefined) return `did you mean "${near}"?`;
-  const elsewhere = KEY_PATHS.filter((known) => known.endsWith(`.${name}`));
+  const endsSo = (known: string): boolean => known.endsWith(`.${name}`);
+  const inVersion = isInVersion(path) ? POOL_KEY_PATHS.filter(endsSo) : [];
+  const elsewhere = inVersion.length > 0 ? inVersion : KEY_PATHS.filter(endsSo);
   if (elsewhere.length > 0 && elsewhere.length <= 3) return `did you mean ${elsewhere.join(" or ")}?`;
   return `known here: ${siblings.join(", ")}`;
 }
 
-function childrenOf(section: string): readonly string[] {
-  const inItem = ITEM_KEYS[section.replace(/\[\d+\]$/, "")];
+/** The keys of a version have a list of their own. */
+const isInVersion = (path: readonly PropertyKey[]): boolean => path[0] === "backends" && path.length > 2;
+
+function childrenOf(section: readonly PropertyKey[]): readonly string[] {
+  const text = pathText(section);
+  const inItem = ITEM_KEYS[text.replace(/\[\d+\]$/, "")];
   if (inItem !== undefined) return inItem;
-  const start = section === "" ? "" : `${section}.`;
-  const inside = KEY_PATHS.filter((path) => path.startsWith(start));
-  return [...new Set(inside.map((path) => path.slice(start.length).split(".", 1)[0] ?? ""))];
+  const isVersions = section[0] === "backends" && section.length > 1;
+  const parent = isVersions ? pathText(section.slice(2)).replace(/\[\d+\]$/, "[]") : text;
+  const start = parent === "" ? "" : `${parent}.`;
+  const inside = (isVersions ? POOL_KEY_PATHS : KEY_PATHS).filter((path) => path.startsWith(start));
+  return [...new Set(inside.map((path) => path.slice(start.length).split(/\.|\[/, 1)[0] ?? ""))];
 }

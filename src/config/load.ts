@@ -2,7 +2,8 @@
  * Load: config file, environment and flags to one checked, frozen `Config`.
  *
  * Runs in the primary at start, and in `check`. Flag > environment > file > default. Reports every problem
- * at once; opens the config file and the files of tokens and TLS that it names, nothing else.
+ * at once; opens the config file and the files of tokens, secrets and TLS that it names, nothing else; looks
+ * whether the modules of balancers are there.
  */
 import { randomBytes } from "node:crypto";
 import { dirname, resolve } from "node:path";
@@ -14,6 +15,7 @@ import {
   overridesFromEnvironment,
   overridesFromFlags,
 } from "./overrides.ts";
+import { findPoolFiles } from "./pool-files.ts";
 import { ConfigError, type Problem, pathText } from "./problem.ts";
 import { type Config, settingsSchema } from "./schema.ts";
 import { findTls } from "./tls-files.ts";
@@ -57,13 +59,19 @@ export function loadConfig(options: LoadOptions): Config {
   const folder = dirname(path);
   const tokens = findTokens(valueAt(given, ["admin"]), folder);
   const tls = findTls(valueAt(given, ["admin", "tls"]), folder);
+  const poolFiles = findPoolFiles(valueAt(given, ["backends"]), folder);
   const adminSocket = parsed.success && parsed.data.admin.socket;
   const socketPath = adminSocket ? resolve(folder, adminSocket) : null;
   const problems: Problem[] = [...file.problems, ...fromEnvironment.problems, ...fromFlags.problems];
   if (!parsed.success) {
     problems.push(...problemsOf(parsed.error.issues, { found: (keys) => valueAt(given, keys), where }));
   }
-  for (const { path: keys, text } of [...tokens.problems, ...tls.problems, ...socketProblems(socketPath)]) {
+  for (const { path: keys, text } of [
+    ...tokens.problems,
+    ...tls.problems,
+    ...poolFiles.problems,
+    ...socketProblems(socketPath),
+  ]) {
     problems.push({ path: pathText(keys), where: where(keys), text });
   }
   if (!parsed.success || problems.length > 0) throw new ConfigError(name, problems);
@@ -71,7 +79,9 @@ export function loadConfig(options: LoadOptions): Config {
   const stateDir = resolve(folder, parsed.data.state_dir);
   // Of two daemons in a row, the second must not take the first one's name for its own and see a loop.
   const ownName = `traffic-switching-${options.ownId ?? randomBytes(4).toString("hex")}`;
-  return deepFreeze(toConfig(parsed.data, { stateDir, socketPath, tokens, tls: tls.texts, ownName }));
+  return deepFreeze(
+    toConfig(parsed.data, { stateDir, socketPath, tokens, tls: tls.texts, poolFiles, ownName }),
+  );
 }
 
 /** What fits into `sun_path` (unix(7)), with room for the other name that a stale one gets for a moment. */

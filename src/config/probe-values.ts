@@ -1,5 +1,5 @@
 /**
- * Probe values: the kinds of value that only the keys under `switch.probe` take. Pure, like `values.ts`.
+ * Probe values: the kinds of value that only the keys of a probe take. Pure, like `values.ts`.
  *
  * What a probe sends may be a secret, so a problem with it never quotes it; `issues.ts` sees to the values.
  */
@@ -29,33 +29,34 @@ const MAX_BODY_TEXT_LENGTH = 1024;
 const NAME_RULE = `a field's name is 1 to ${MAX_NAME_LENGTH} letters, digits, - or one of !#$%&'*+.^_\`|~`;
 const VALUE_RULE = `text of at most ${MAX_VALUE_LENGTH} visible ASCII characters and blanks`;
 
-/** `app.example.com`, `app.example.com:8443`, `[::1]:80`; null stands for "not set". */
-export function authorityOrNull() {
+/** `app.example.com`, `app.example.com:8443`, `[::1]:80`; null stands for "not set". @param probe the section, for hints. */
+export function authorityOrNull(probe: string) {
   return setting<string | null>(
     "a host such as app.example.com or app.example.com:8443, or null",
     (input) => {
       if (input === null) return { value: null };
       if (typeof input !== "string") return { hint: "" };
       const [, name, port] = /^(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?$/.exec(input) ?? [];
-      if (name === undefined) return { hint: authorityHint(input) };
+      if (name === undefined) return { hint: authorityHint(input, probe) };
       if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) {
         return { hint: "its port is not from 1 to 65535" };
       }
       const isHost = name.startsWith("[") ? isIPv6(name.slice(1, -1)) : host().safeParse(name).success;
-      return isHost && !name.includes("%") ? { value: input } : { hint: authorityHint(input) };
+      return isHost && !name.includes("%") ? { value: input } : { hint: authorityHint(input, probe) };
     },
   );
 }
 
-function authorityHint(input: string): string {
+function authorityHint(input: string, probe: string): string {
   if (isIPv6(input)) return `an IPv6 address stands in brackets: [${input}]`;
-  if (input.includes("/")) return "leave out http:// and the path, which is switch.probe.path";
+  if (input.includes("/")) return `leave out http:// and the path, which is ${probe}.path`;
   return "";
 }
 
-/** Field names, each with its value: what is sent with a probe. */
-export function sentFields() {
+/** Field names, each with its value: what is sent with a probe. @param probe the section, for hints. */
+export function sentFields(probe: string) {
   return fieldMap<ProbeField>((name, input) => {
+    if (name.toLowerCase() === "host") return { rule: `cannot be set here; use ${probe}.host` };
     const refusal = REFUSED_NAMES.get(name.toLowerCase());
     if (refusal !== undefined) return { rule: refusal };
     if (typeof input === "string" && isFieldValue(input) && input.trim() === input) {
@@ -69,7 +70,6 @@ const OURS = "cannot be set: it belongs to the connection, which is the proxy's"
 const NO_BODY = "cannot be set: a probe has no body";
 
 const REFUSED_NAMES: ReadonlyMap<string, string> = new Map([
-  ["host", "cannot be set here; use switch.probe.host"],
   ["content-length", NO_BODY],
   ["transfer-encoding", NO_BODY],
   ["trailer", NO_BODY],

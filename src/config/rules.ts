@@ -5,18 +5,16 @@
  * rule looks at a value's type before it judges, and stays silent about a wrong one.
  */
 import type { z } from "zod";
+import { at, isText, numberAt } from "./look-up.ts";
+import { checkProbe } from "./probe-schema.ts";
+import { type Refuse, refuserOf } from "./refuse.ts";
 
 const MIN_BACKENDS = 2;
 const MAX_BACKENDS = 64; // every version is a label of every metric
+const MAX_TARGETS = 4_000; // over all versions: each has its probes, metrics and state in every worker
 
 export function checkTogether(settings: unknown, context: z.core.$RefinementCtx): void {
-  const refuse = (path: string, message: string) =>
-    void context.addIssue({
-      code: "custom",
-      path: path.split(".").map(asIndex),
-      message,
-      params: { isRule: true },
-    });
+  const refuse = refuserOf(context);
   const number = (path: string) => numberAt(settings, path);
 
   const versions = at(settings, "backends");
@@ -25,6 +23,10 @@ export function checkTogether(settings: unknown, context: z.core.$RefinementCtx)
     const hasRefused = names.length !== versions.size;
     if (!hasRefused && (names.length < MIN_BACKENDS || names.length > MAX_BACKENDS)) {
       refuse("backends", `${MIN_BACKENDS} to ${MAX_BACKENDS} versions are needed, found ${names.length}`);
+    }
+    const targets = [...versions.values()].reduce<number>((sum, version) => sum + targetCountOf(version), 0);
+    if (targets > MAX_TARGETS) {
+      refuse("backends", `at most ${MAX_TARGETS} targets over all versions, found ${targets}`);
     }
     const active = at(settings, "active_version");
     if (isText(active) && !versions.has(active)) {
@@ -35,15 +37,8 @@ export function checkTogether(settings: unknown, context: z.core.$RefinementCtx)
   if (number("switch.drain.websocket_window") > number("switch.drain.deadline")) {
     refuse("switch.drain.websocket_window", "must not be longer than switch.drain.deadline");
   }
-  if (number("switch.probe.max_latency") > number("switch.probe.timeout")) {
-    refuse("switch.probe.max_latency", "must not be longer than switch.probe.timeout");
-  }
-  if (at(settings, "switch.probe.method") === "HEAD" && isText(at(settings, "switch.probe.expect_body"))) {
-    refuse(
-      "switch.probe.expect_body",
-      "cannot be found: an answer to HEAD has no body; use another switch.probe.method",
-    );
-  }
+  const probe = "switch.probe";
+  checkProbe(at(settings, probe), (key, message) => refuse(`${probe}.${key}`, message), probe);
   const gaps = (number("switch.probe.successes") - 1) * number("switch.probe.interval");
   if (gaps >= number("switch.prepare_timeout")) {
     refuse(
@@ -55,7 +50,10 @@ export function checkTogether(settings: unknown, context: z.core.$RefinementCtx)
   checkAdmin(settings, refuse);
 }
 
-type Refuse = (path: string, message: string) => void;
+function targetCountOf(version: unknown): number {
+  const targets = at(version, "targets");
+  return Array.isArray(targets) ? targets.length : 0;
+}
 
 function checkAdmin(settings: unknown, refuse: Refuse): void {
   const has = (path: string) => isText(at(settings, `admin.${path}`));
@@ -108,23 +106,6 @@ function overlaps(a: unknown, b: unknown): boolean {
   return (isLocalhost(a) && isLoopback(b)) || (isLocalhost(b) && isLoopback(a));
 }
 
-const asIndex = (key: string) => (/^\d+$/.test(key) ? Number(key) : key);
 const isWildcard = (host: string) => host === "0.0.0.0" || host === "::";
 const isLocalhost = (host: string) => host.toLowerCase() === "localhost";
 const isLoopback = (host: string) => host === "127.0.0.1" || host === "::1";
-const isText = (value: unknown): value is string => typeof value === "string";
-
-/** NaN for what is no number: every comparison with it is false. */
-function numberAt(settings: unknown, path: string): number {
-  const value = at(settings, path);
-  return typeof value === "number" ? value : Number.NaN;
-}
-
-function at(settings: unknown, path: string): unknown {
-  let value = settings;
-  for (const key of path.split(".")) {
-    if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;
-    value = (value as Record<string, unknown>)[key];
-  }
-  return value;
-}

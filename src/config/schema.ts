@@ -1,8 +1,8 @@
 /**
  * Schema: every config key with its limits and its default, and the `Config` that comes out.
  *
- * The only place a key lives. Runs at start; reads no file (`load.ts` does, and finishes the keys that
- * need one: those of `admin` that end in `_file`, `admin.socket` and `state_dir`). Defaults are written as the operator would write
+ * The only place a key lives, with `pool-schema.ts` for those of a version. Runs at start; reads no file (`load.ts` does, and finishes the keys that
+ * need one: those that end in `_file`, `admin.socket`, `state_dir` and the modules of balancers). Defaults are written as the operator would write
  * them and are checked like what he writes.
  */
 import { availableParallelism } from "node:os";
@@ -10,16 +10,16 @@ import { z } from "zod";
 import { ROLES, type Role } from "../core/role.ts";
 import { isVersionName, VERSION_NAME_RULE } from "../core/version.ts";
 import type { VersionConfig } from "./pool-config.ts";
+import { versionSettings } from "./pool-schema.ts";
 import type { ProbeConfig } from "./probe-config.ts";
-import { authorityOrNull, bodyTextOrNull, expectedFields, sentFields } from "./probe-values.ts";
+import { probeShape } from "./probe-schema.ts";
 import { checkTogether } from "./rules.ts";
+import { file, isPath, isPlainObject, leavesOf, MAP, section, time } from "./section.ts";
 import {
   addressOrCidr,
   autoOrCount,
-  backendUrl,
   countOrAuto,
   duration,
-  durationOrNull,
   flag,
   host,
   mediaType,
@@ -29,24 +29,15 @@ import {
   ratio,
   size,
   sizeOrUnlimited,
-  statusRanges,
   text,
   viaName,
   wholeNumber,
   wholeNumberOrUnlimited,
 } from "./values.ts";
 
-const MAP = "a map (keys with values)";
 const MAX_WORKERS = 256;
 const MAX_WARM_CONNECTIONS = 1_000;
 
-/** A map of known keys; nothing at all (`server:`) is the same as leaving it out. */
-function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
-  return z.preprocess((input) => input ?? {}, z.strictObject(shape, { error: MAP }));
-}
-
-/** Ends at 24 h, far below the 2^31 - 1 ms at which setTimeout overflows and fires at once. */
-const time = (min = "1ms") => duration(min, "24h");
 const connections = () => wholeNumber(1, 1_000_000);
 const headCount = () => wholeNumber(10, 10_000);
 const addresses = () => z.array(addressOrCidr(), { error: "a list of IP addresses and CIDRs" }).prefault([]);
@@ -99,20 +90,7 @@ const upstream = section({
 });
 
 const probe = section({
-  // CONNECT opens a tunnel and has no answer to judge.
-  method: text("an HTTP method in capitals, not CONNECT", (input) =>
-    /^(?!CONNECT$)[A-Z0-9!#$%&'*+.^_`|~-]{1,32}$/.test(input),
-  ).prefault("GET"),
-  path: text("a path that starts with / and holds no space, # or special character", (input) =>
-    /^\/(?!.*#)[!-~]{0,2047}$/.test(input),
-  ).prefault("/"),
-  host: authorityOrNull().prefault(null),
-  headers: sentFields().prefault({}),
-  expect: statusRanges().prefault("200-399"),
-  expect_headers: expectedFields().prefault({}),
-  expect_body: bodyTextOrNull().prefault(null),
-  max_latency: durationOrNull("1ms", "24h").prefault(null),
-  timeout: time().prefault("2s"),
+  ...probeShape("switch.probe", "/"),
   successes: wholeNumber(1, 100).prefault(3),
   interval: time("0s").prefault("100ms"),
 });
@@ -143,7 +121,6 @@ export const TOKEN_RULE = "1 to 1024 visible ASCII characters without spaces, or
 export const isToken = (input: string): boolean => /^[!-~]{1,1024}$/.test(input);
 
 const token = () => optionalText(TOKEN_RULE, isToken).prefault(null);
-const file = () => optionalText("a file path, or null", isPath).prefault(null);
 
 const MAX_TOKENS = 64; // a call is compared with each
 const TOKENS = `a list of at most ${MAX_TOKENS} tokens, each with name, role, and token or token_file`;
@@ -181,8 +158,8 @@ const admin = section({
 /** A map and not an object: any name is safe in it, and names such as `2` keep their place. */
 const backends = z.preprocess(
   (input) => (isPlainObject(input) ? new Map(Object.entries(input)) : input),
-  z.map(text(`a version name (${VERSION_NAME_RULE})`, isVersionName), backendUrl(), {
-    error: `${MAP}: a version's name and its URL`,
+  z.map(text(`a version name (${VERSION_NAME_RULE})`, isVersionName), versionSettings(), {
+    error: `${MAP}: a version's name and its URL, or its pool`,
   }),
 );
 
@@ -207,29 +184,14 @@ export const settingsSchema = keys.superRefine(checkTogether, { when: () => true
 /** The checked keys, named as in the file. */
 export type Settings = z.output<typeof settingsSchema>;
 
-/** Every key that takes a value (`switch.probe.path`), in order. A map with free names, such as `backends`, is one. */
-export const KEY_PATHS: readonly string[] = leavesOf(keys, "");
+/** Every key that takes a value (`switch.probe.path`), in order. A map with free names, such as `backends`, is one:
+ * those of a version are in `POOL_KEY_PATHS`. */
+export const KEY_PATHS: readonly string[] = leavesOf(keys);
 
 /** The keys inside lists of maps, by the list's path. */
 export const ITEM_KEYS: Readonly<Record<string, readonly string[]>> = {
   "admin.tokens": Object.keys(namedToken.shape),
 };
-
-function leavesOf(schema: unknown, path: string): string[] {
-  if (schema instanceof z.ZodPipe) return leavesOf(schema.def.out, path); // a section
-  if (!(schema instanceof z.ZodObject)) return [path];
-  return Object.entries(schema.shape).flatMap(([key, value]) =>
-    leavesOf(value, path === "" ? key : `${path}.${key}`),
-  );
-}
-
-function isPath(input: string): boolean {
-  return input.trim() !== "" && !input.includes("\0") && input.length <= 4096;
-}
-
-function isPlainObject(input: unknown): input is Record<string, unknown> {
-  return typeof input === "object" && input !== null && !Array.isArray(input);
-}
 
 /** The checked config; every duration in ms, every size in bytes, `unlimited` is Infinity. Plain data: it is sent to the workers. */
 export interface Config {

@@ -5,10 +5,26 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 
-export type TextFile = { readonly text: string } | { readonly refusal: string; readonly cause?: unknown };
+interface Refusal {
+  readonly refusal: string;
+  readonly cause?: unknown;
+}
+
+export type TextFile = { readonly text: string } | Refusal;
 
 export function readTextFile(path: string, maxBytes: number): TextFile {
-  let bytes: Buffer;
+  const bytes = withFile(path, (fd) => readUpTo(fd, maxBytes + 1));
+  if ("refusal" in bytes) return bytes;
+  if (bytes.length > maxBytes) return { refusal: `is larger than ${maxBytes / 1024} KiB` };
+  return decode(bytes);
+}
+
+/** @returns why the file could not be read, looking at no content; null when it can. */
+export function fileRefusal(path: string): string | null {
+  return withFile(path, (): { readonly refusal: string | null } => ({ refusal: null })).refusal;
+}
+
+function withFile<T>(path: string, use: (fd: number) => T): T | Refusal {
   try {
     // O_NONBLOCK: opening a named pipe that nobody writes to would wait for ever.
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -16,15 +32,13 @@ export function readTextFile(path: string, maxBytes: number): TextFile {
       const stat = fstatSync(fd);
       if (stat.isDirectory()) return { refusal: "is a folder, not a file" };
       if (!stat.isFile()) return { refusal: "is not a regular file" };
-      bytes = readUpTo(fd, maxBytes + 1);
+      return use(fd);
     } finally {
       closeSync(fd);
     }
   } catch (cause) {
     return { refusal: reason(cause), cause };
   }
-  if (bytes.length > maxBytes) return { refusal: `is larger than ${maxBytes / 1024} KiB` };
-  return decode(bytes);
 }
 
 function readUpTo(fd: number, limit: number): Buffer {

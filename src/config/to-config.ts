@@ -3,9 +3,11 @@
  *
  * Pure. Checks nothing; adds what `load.ts` found out at this start.
  */
-import { versionOfOne } from "./pool-config.ts";
+import type { FoundPoolFiles } from "./pool-files.ts";
+import { toProbe } from "./probe-schema.ts";
 import type { Config, Settings } from "./schema.ts";
 import type { TlsTexts } from "./tls-files.ts";
+import { toVersionConfig } from "./to-pool-config.ts";
 import type { FoundTokens } from "./token-files.ts";
 
 interface Found {
@@ -15,12 +17,13 @@ interface Found {
   readonly socketPath: string | null;
   readonly tokens: FoundTokens;
   readonly tls: TlsTexts | null;
+  readonly poolFiles: FoundPoolFiles;
   readonly ownName: string;
 }
 
 export function toConfig(settings: Settings, found: Found): Config {
   const { server, upstream } = settings;
-  const { stateDir, ownName } = found;
+  const { stateDir, poolFiles, ownName } = found;
   return {
     server: {
       host: server.host,
@@ -45,7 +48,7 @@ export function toConfig(settings: Settings, found: Found): Config {
       ownName,
       shutdownGraceMs: server.shutdown_grace,
     },
-    backends: [...settings.backends].map(([version, origin]) => versionOfOne(version, origin)),
+    backends: [...settings.backends].map(([version, pool]) => toVersionConfig(version, pool, poolFiles)),
     activeVersion: settings.active_version,
     upstream: {
       connectTimeoutMs: upstream.connect_timeout,
@@ -93,7 +96,7 @@ function adminConfig(admin: Settings["admin"], { socketPath, tokens, tls }: Foun
   };
 }
 
-/** What workers need not know, they cannot lose: they deal with strangers. */
+/** What workers need not know, they cannot lose: they deal with strangers. They sign cookies, so they need those secrets. */
 export function withoutSecrets(config: Config): Config {
   return { ...config, admin: { ...config.admin, token: null, tokens: [], tls: null } };
 }
@@ -102,15 +105,7 @@ function switchConfig({ probe, hold, drain, ...limits }: Settings["switch"]): Co
   return {
     minIntervalMs: limits.min_interval,
     probe: {
-      method: probe.method,
-      path: probe.path,
-      host: probe.host,
-      headers: probe.headers,
-      expect: probe.expect,
-      expectHeaders: probe.expect_headers,
-      expectBody: probe.expect_body,
-      maxLatencyMs: probe.max_latency,
-      timeoutMs: probe.timeout,
+      ...toProbe(probe),
       successes: probe.successes,
       intervalMs: probe.interval,
     },

@@ -61,10 +61,21 @@ export function wholeNumberOrUnlimited(min: number, max: number) {
   );
 }
 
+/** A whole number, or null, which stands for "not set". */
+export function wholeNumberOrNull(min: number, max: number) {
+  return setting<number | null>(`null or a whole number from ${min} to ${max}`, (input) =>
+    input === null ? { value: null } : readWholeNumber(input, min, max),
+  );
+}
+
 /** A share of something: 0.2 is 20 %. */
-export function ratio() {
-  return setting<number>("a number from 0 to 1", (input) => {
-    if (typeof input === "number") return input >= 0 && input <= 1 ? { value: input } : NO_HINT;
+export const ratio = () => ratioThat("a number from 0 to 1", (share) => share >= 0);
+
+export const ratioAboveZero = () => ratioThat("a number above 0, up to 1", (share) => share > 0);
+
+function ratioThat(expected: string, isEnough: (share: number) => boolean) {
+  return setting<number>(expected, (input) => {
+    if (typeof input === "number") return isEnough(input) && input <= 1 ? { value: input } : NO_HINT;
     return typeof input === "string" && /^[\d.]+ ?%?$/.test(input)
       ? { hint: "write a number without quotes or %, such as 0.2" }
       : NO_HINT;

@@ -10,6 +10,7 @@ import { parse } from "yaml";
 import { COMMANDS } from "../../src/cli/arguments.ts";
 import { EXIT_CODES } from "../../src/cli/help.ts";
 import { ENVIRONMENT, FLAGS } from "../../src/config/overrides.ts";
+import { POOL_KEY_PATHS, versionSettings } from "../../src/config/pool-schema.ts";
 import { KEY_PATHS, settingsSchema } from "../../src/config/schema.ts";
 import type { AdminDeps } from "../../src/control-plane/admin/admin-deps.ts";
 import { getRoot } from "../../src/control-plane/admin/get-root.ts";
@@ -45,6 +46,7 @@ function nested(entries: readonly (readonly [path: string, value: unknown])[]): 
   return top;
 }
 
+const TARGET_KEY = "targets[].";
 const NEEDED = { backends: { v1: "http://10.0.0.1:9000", v2: "http://10.0.0.2:9000" }, active_version: "v1" };
 
 for (const { name, text, yes } of [ENGLISH, CHINESE]) {
@@ -70,6 +72,30 @@ for (const { name, text, yes } of [ENGLISH, CHINESE]) {
         `${path} has no default`,
       );
     }
+  });
+
+  test(`${name} lists every key of a version with its default, in order, and no other`, () => {
+    const rows = checkedTable(text, "version config");
+    assert.deepEqual(
+      rows.map(([path]) => key(path)),
+      POOL_KEY_PATHS,
+    );
+    const defaults = rows.flatMap(([path, value]) => {
+      const given = key(value);
+      return given === null ? [] : [[key(path) ?? "", parse(given)] as const];
+    });
+    assert.equal(defaults.length, rows.length - 1, "every key but the URL has a default");
+    const isOfTarget = ([path]: readonly [string, unknown]) => path.startsWith(TARGET_KEY);
+    const ofTarget = defaults
+      .filter(isOfTarget)
+      .map(([path, value]) => [path.slice(TARGET_KEY.length), value]);
+    const target = { url: "http://a", ...Object.fromEntries(ofTarget) };
+    const ofPool = nested(defaults.filter((entry) => !isOfTarget(entry)));
+    const schema = versionSettings();
+    assert.deepEqual(
+      schema.parse({ targets: [target], ...ofPool }),
+      schema.parse({ targets: ["http://a"], health: {}, outlier: {}, breaker: {}, sticky: {} }),
+    );
   });
 
   test(`${name} lists every environment variable with the key it sets, and no other`, () => {

@@ -321,7 +321,7 @@ const BAD_BACKENDS: readonly (readonly [yaml: string, expected: string])[] = [
   ['v1: "http://a\\\\b"', "a space or a backslash"],
   ["v1: 9001", "found 9001"],
   ["v1:", "found nothing"],
-  ["v1: { url: http://a }", "found a map"],
+  ["v1: [http://a]", "found a list; write targets in front of the list"],
   ['"a b": http://a', 'backends."a b" (line 3): expected a version name'],
   ["__proto__: http://a", "backends.__proto__ (line 3): expected a version name"],
 ];
@@ -428,7 +428,7 @@ const BAD_FILES: readonly (readonly [what: string, content: string | Uint8Array,
   [
     "full of keys",
     Array.from({ length: 120_000 }, (_, i) => `k${i}:`).join("\n"),
-    /more than 10000 keys and list items; is this the right file/,
+    /more than 30000 keys and list items; is this the right file/,
   ],
 ];
 

@@ -8,6 +8,7 @@ import { parse } from "yaml";
 import { loadConfig } from "../../../src/config/load.ts";
 import { ENVIRONMENT, FLAGS } from "../../../src/config/overrides.ts";
 import { versionOfOne } from "../../../src/config/pool-config.ts";
+import { POOL_KEY_PATHS, versionSettings } from "../../../src/config/pool-schema.ts";
 import { KEY_PATHS, settingsSchema } from "../../../src/config/schema.ts";
 
 const REFERENCE = "config/config.reference.yaml";
@@ -30,6 +31,17 @@ test("the reference file holds exactly the defaults", () => {
   const reference = parse(readFileSync(REFERENCE, "utf8"));
   const { backends, active_version } = reference;
   assert.deepEqual(settingsSchema.parse(reference), settingsSchema.parse({ backends, active_version }));
+});
+
+test("the reference file lists every key of a version, in its order and with its default, and no other", () => {
+  const { v2 } = parse(readFileSync(REFERENCE, "utf8")).backends;
+  const { targets, ...sections } = v2;
+  const ofTarget = leafPaths(targets[0]).map((key) => `targets[].${key}`);
+  assert.deepEqual([...ofTarget, ...leafPaths(sections)], POOL_KEY_PATHS);
+  assert.deepEqual(Object.keys(v2)[0], "targets");
+  const schema = versionSettings();
+  const bare = { targets: [targets[0].url], health: {}, outlier: {}, breaker: {}, sticky: {} };
+  assert.deepEqual(schema.parse(v2), schema.parse(bare));
 });
 
 test("every key of the reference file has a comment", () => {

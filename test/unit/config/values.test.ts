@@ -126,7 +126,7 @@ const KINDS: readonly {
   },
   {
     name: "a probe's host",
-    schema: authorityOrNull(),
+    schema: authorityOrNull("switch.probe"),
     takes: [null, "a", "app.example.com", "App.Example:1", "10.0.0.1:65535", "[::1]", "[fd00::1]:80"].map(
       (value) => [value, value] as const,
     ),
@@ -155,7 +155,7 @@ const KINDS: readonly {
   },
   {
     name: "the fields of a probe",
-    schema: sentFields(),
+    schema: sentFields("switch.probe"),
     takes: [
       [null, []],
       [{}, []],
