@@ -12,6 +12,7 @@ import { withoutSecrets } from "./config/to-config.ts";
 import { startAdminListener } from "./control-plane/admin/admin-listener.ts";
 import { createAdminRouter } from "./control-plane/admin/router.ts";
 import { createEvents } from "./control-plane/events/create-events.ts";
+import { Pools } from "./control-plane/pools/pools.ts";
 import { type DaemonPhase, readiness } from "./control-plane/readiness.ts";
 import { readBootId } from "./control-plane/switch/boot-id.ts";
 import { openFileStore } from "./control-plane/switch/file-store.ts";
@@ -22,6 +23,7 @@ import { Supervisor } from "./control-plane/workers/supervisor.ts";
 import { systemClock } from "./core/clock.ts";
 import { StartError } from "./core/errors.ts";
 import { hostAndPort } from "./core/host-and-port.ts";
+import { afterInBackground } from "./core/timers.ts";
 import { readBuild } from "./telemetry/build.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createMetrics } from "./telemetry/scrape.ts";
@@ -80,7 +82,13 @@ async function startPrimary(config: Config): Promise<void> {
     collect: (timeoutMs) => supervisor.collect(timeoutMs),
     readiness: () => readiness(phase, supervisor, safeStart),
   });
+  const pools = new Pools({
+    versions: config.backends,
+    after: afterInBackground,
+    onChange: (snapshot) => supervisor.tellPools(snapshot),
+  });
   const supervisor: Supervisor = new Supervisor({
+    pools: () => pools.snapshot,
     config: withoutSecrets(config),
     socket,
     watcher: {

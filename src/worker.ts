@@ -9,13 +9,15 @@ import type { Config } from "./config/schema.ts";
 import { systemClock } from "./core/clock.ts";
 import type { ForwardErrorCode } from "./core/errors.ts";
 import { looseShareOf } from "./core/share.ts";
-import { systemTimers } from "./core/timers.ts";
+import { afterInBackground, systemTimers } from "./core/timers.ts";
 import type { Version } from "./core/version.ts";
-import type { Backend } from "./data-plane/backend/backend.ts";
+import type { OfVersion } from "./data-plane/backend/backend.ts";
+import { createPool } from "./data-plane/create-pool.ts";
 import { ask } from "./data-plane/forward/ask.ts";
 import { isUpstreamFailure, reasonOf } from "./data-plane/forward/failures.ts";
 import type { HeaderPolicy } from "./data-plane/forward/headers.ts";
-import { createPools } from "./data-plane/forward/pools.ts";
+import { ConnectionPools } from "./data-plane/forward/pools.ts";
+import { Reach } from "./data-plane/forward/reach.ts";
 import { RetryBudget } from "./data-plane/forward/retry-budget.ts";
 import { startSweeper } from "./data-plane/forward/sweeper.ts";
 import { Hold } from "./data-plane/hold.ts";
@@ -28,7 +30,9 @@ import { Drains } from "./data-plane/listener/drain.ts";
 import { HttpListener } from "./data-plane/listener/http-listener.ts";
 import { stopListener } from "./data-plane/listener/stop.ts";
 import { createPipeline } from "./data-plane/pipeline.ts";
+import { PoolOrders } from "./data-plane/pool-orders.ts";
 import { prepare } from "./data-plane/prepare.ts";
+import { preparePool } from "./data-plane/prepare-pool.ts";
 import { Recorder } from "./data-plane/record/record.ts";
 import { Serving } from "./data-plane/serving.ts";
 import { SwitchOrders } from "./data-plane/switch-orders.ts";
@@ -82,9 +86,16 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
     process.exit(1);
   });
 
-  const serving = new Serving(config, snapshot);
-  const pool = createPools(config, share, serving.backends);
-  const recorder = new Recorder(serving.backends);
+  const serving = new Serving({
+    versions: config.backends,
+    snapshot,
+    pools: start.pools,
+    createPool: (version, index) => createPool(version, index, share),
+  });
+  const connections = new ConnectionPools(config, share, serving.backends);
+  const pool = connections.of;
+  const reach = new Reach({ connections: pool, after: afterInBackground, random: Math.random });
+  const recorder = new Recorder(serving.pools);
   const errors = new ErrorSums(
     systemClock,
     config.backends.map(({ version }) => version),
@@ -95,13 +106,13 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
     const sum = errors.add(code, version, message);
     if (sum !== null) logSum(sum);
   };
-  const countFailure = (backend: Backend, code: ForwardErrorCode): void => {
-    if (isUpstreamFailure(code)) recorder.upstreamError(backend, reasonOf(code));
+  const countFailure = (of: OfVersion, code: ForwardErrorCode): void => {
+    if (isUpstreamFailure(code)) recorder.upstreamError(of, reasonOf(code));
   };
-  const onFailure = (backend: Backend, code: ForwardErrorCode, message: string): void => {
-    countFailure(backend, code);
+  const onFailure = (of: OfVersion, code: ForwardErrorCode, message: string): void => {
+    countFailure(of, code);
     recorder.refusal(code);
-    noteFailure(backend.version, code, message);
+    noteFailure(of.version, code, message);
   };
 
   const timeLimits = {
@@ -126,7 +137,10 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
   const hold = new Hold(
     { maxRequests: looseShareOf(maxRequests, share), maxBytes: looseShareOf(maxBytes, share) },
     systemTimers,
-    { room: () => pool(serving.current.active).room, limitMs: config.upstream.queueTimeoutMs },
+    {
+      room: () => serving.current.active.backends.reduce((room, each) => room + pool(each).room, 0),
+      limitMs: config.upstream.queueTimeoutMs,
+    },
   );
   for (const each of start.holds) hold.begin(each.hold, each.holdMs);
   const onRequest = createPipeline({
@@ -154,7 +168,11 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
       load: { inFlight: 0 },
       ending,
       onFailure,
-      onRetry: countFailure,
+      onRetry: (backend, code) => {
+        countFailure(backend, code);
+        recorder.retry(backend);
+      },
+      onUnreachable: (backend) => reach.lose(backend),
     },
     recorder,
   });
@@ -191,29 +209,35 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
     keepWarm,
     hold,
     prepare: async ({ version, waitMs, isBrief }, signal) => {
-      const backend = serving.backend(version);
-      const askBackend: Ask = (request, handler) => ask(pool(backend), backend, request, handler);
+      const target = serving.pool(version);
       const { probe, prepareTimeoutMs, warmConnections } = config.switch;
       const wanted = isBrief ? 0 : warmConnections;
-      const target = warming(wanted, share, () => pool(serving.current.active), pool(backend));
       const limits = { waitMs, totalMs: waitMs + prepareTimeoutMs };
       const asked = isBrief ? { ...probe, successes: 1 } : probe;
-      const seen = await prepare(askBackend, target, asked, limits, systemClock, signal);
-      if (seen.passed) keepWarm.rest(backend);
-      return seen;
+      return preparePool(target.backends, async (backend) => {
+        const askBackend: Ask = (request, handler) => ask(pool(backend), backend, request, handler);
+        const inUse = () => serving.current.active.backends.map(pool);
+        const warm = warming(wanted, share, inUse, pool(backend), target.backends.length);
+        const seen = await prepare(askBackend, warm, asked, limits, systemClock, signal);
+        if (seen.passed) keepWarm.rest(backend);
+        return seen;
+      });
     },
     answer: (answer) => channel.send(answer),
   });
+  const { drain } = config.switch;
+  const poolOrders = new PoolOrders({ serving, connections, drains, keepWarm, drain });
   const report = createWorkerReport({
     serving,
     recorder,
-    pool,
+    connections: pool,
     clientConnections: () => listener.connections,
     held: () => hold.held,
   });
   setInterval(() => {
     channel.send({ type: "stats", id: 0, stats: report() });
     for (const sum of errors.due()) logSum(sum);
+    poolOrders.tidy();
   }, REPORT_EVERY_MS).unref();
 
   listener.server.on("error", (error: NodeJS.ErrnoException) => {
@@ -229,6 +253,8 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
       case "release":
       case "apply-snapshot":
         return switchOrders.obey(message);
+      case "pools":
+        return poolOrders.obey(message.pools);
       case "collect-stats":
         channel.send({ type: "stats", id: message.id, stats: report() });
         return;
@@ -236,9 +262,10 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
         if (ending.isEnding) return;
         ending.isEnding = true;
         switchOrders.end(message.graceMs);
+        reach.close();
         void stopListener({
           listener,
-          backends: serving.backends,
+          all: serving,
           drains,
           graceMs: message.graceMs,
           websocketWindowMs: config.switch.drain.websocketWindowMs,

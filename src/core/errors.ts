@@ -77,6 +77,13 @@ export const FORWARD_ERRORS = {
       "every connection to the backend is busy and the queue is full, or the wait in it took longer than upstream.queue_timeout",
     proxyStatus: "connection_limit_reached",
   },
+  NO_BACKEND_AVAILABLE: {
+    status: 503,
+    source: "proxy",
+    about:
+      "no backend of the active version takes requests now: each is drained, full, or judged unfit, see GET /status",
+    proxyStatus: "destination_unavailable",
+  },
   TOO_MANY_REQUESTS_IN_FLIGHT: {
     status: 503,
     source: "proxy",

@@ -3,14 +3,14 @@
  *
  *   admit ─► one of the admin paths? relay it to the primary
  *      └───► is a hold on? wait until it is over, and come again
- *              └───► pick (the active version's backend) ─► forward, with its upgrade ─► record
+ *              └───► pick (a backend of the active version) ─► forward, with its upgrade ─► record
  *
  * Each step refuses by a code of core/errors.ts. A request reads what is served once, here.
  */
 import { ERROR_CODES, type ForwardErrorCode } from "../core/errors.ts";
 import type { RequestHead } from "../wire/request-head.ts";
 import { admit } from "./admit/admit.ts";
-import type { Backend } from "./backend/backend.ts";
+import type { OfVersion } from "./backend/backend.ts";
 import { errorFields, errorText } from "./forward/error-reply.ts";
 import { Exchange, type ForwardContext } from "./forward/exchange.ts";
 import { forwardedRequest } from "./forward/headers.ts";
@@ -51,7 +51,7 @@ export function createPipeline(steps: Steps): OnRequest {
   };
 
   const reply = (
-    active: Backend,
+    active: OfVersion,
     client: ClientConnection,
     method: string,
     { status, fields, body, mustClose }: Reply,
@@ -63,7 +63,7 @@ export function createPipeline(steps: Steps): OnRequest {
     client.finish();
   };
   const refuse = (
-    active: Backend,
+    active: OfVersion,
     client: ClientConnection,
     method: string,
     code: ForwardErrorCode,
@@ -94,12 +94,23 @@ export function createPipeline(steps: Steps): OnRequest {
       return refuse(active, client, method, "TOO_MANY_REQUESTS_IN_FLIGHT", "too many requests in flight");
     }
     if (isHeld) return hold.take(client, head, way);
-    const request = forwardedRequest(head, admitted, client.side, active.authority, forward.policy);
+    const backend = active.pick(0);
+    if (backend === null) {
+      const message = `no backend of ${active.version} is available`;
+      return refuse(active, client, method, "NO_BACKEND_AVAILABLE", message);
+    }
+    const request = forwardedRequest(head, admitted, client.side, backend.authority, forward.policy);
     if ("code" in request) return refuse(active, client, method, request.code, request.message);
     const last = answerAsLast(head);
     if (last !== null) return reply(active, client, method, { ...last, status: 200, mustClose: false });
     const startedAtMs = heldSinceMs === 0 ? performance.now() : heldSinceMs;
-    const exchange = new Exchange(forward, client, active, request, startedAtMs);
+    const exchange = new Exchange(
+      forward,
+      client,
+      { targets: active, backend, keyHash: 0 },
+      request,
+      startedAtMs,
+    );
     client.run(exchange);
     exchange.start();
   };

@@ -2,43 +2,112 @@
  * What this worker serves now: one immutable value that a request reads once, so that a switch never
  * splits a request. Replaced whole by one assignment.
  */
-import type { Config } from "../config/schema.ts";
-import type { Snapshot } from "../config/snapshot.ts";
+import { initialPools } from "../config/initial-pools.ts";
+import type { VersionConfig } from "../config/pool-config.ts";
+import type { PoolsSnapshot, Snapshot } from "../config/snapshot.ts";
 import { ProxyError } from "../core/errors.ts";
 import type { Version } from "../core/version.ts";
-import { Backend } from "./backend/backend.ts";
+import type { Backend } from "./backend/backend.ts";
+import { type MembersChange, Pool } from "./backend/pool.ts";
+import { RoundRobin } from "./pick/round-robin.ts";
 
 export interface Live {
   readonly epoch: number;
-  readonly active: Backend;
+  readonly active: Pool;
+}
+
+export interface ServingOptions {
+  readonly versions: readonly VersionConfig[];
+  readonly snapshot: Snapshot;
+  /** When left out, the backends of the config. */
+  readonly pools?: PoolsSnapshot;
+  /** How a version's pool is made; when left out, each takes its backends in turn. */
+  readonly createPool?: (config: VersionConfig, versionIndex: number) => Pool;
 }
 
 export class Serving {
-  /** Every configured version's backend, in the order of the config. */
-  readonly backends: readonly Backend[];
+  /** Every configured version's, in the order of the config. */
+  readonly pools: readonly Pool[];
+  #revision: number;
+  #leaving: readonly Backend[] = [];
+  #backends: readonly Backend[];
   #current: Live;
 
-  constructor(config: Config, snapshot: Snapshot) {
-    this.backends = config.backends.map(
-      ({ version, targets }, index) => new Backend(version, targets[0]?.origin ?? "", index),
-    );
-    this.#current = { epoch: snapshot.epoch, active: this.backend(snapshot.activeVersion) };
+  constructor({ versions, snapshot, createPool = createPlainPool, pools }: ServingOptions) {
+    const given = pools ?? initialPools(versions);
+    this.pools = versions.map(createPool);
+    this.#revision = given.revision;
+    this.#applyMembers(given);
+    this.#backends = this.#members;
+    this.#current = { epoch: snapshot.epoch, active: this.pool(snapshot.activeVersion) };
   }
 
   get current(): Live {
     return this.#current;
   }
 
+  /** Of all versions; those too that have left and still run something. */
+  get backends(): readonly Backend[] {
+    return this.#backends;
+  }
+
+  /** Those that have left their pool. */
+  get leaving(): readonly Backend[] {
+    return this.#leaving;
+  }
+
   /** Every request from now on goes by `snapshot`. */
   apply(snapshot: Snapshot): void {
-    this.#current = { epoch: snapshot.epoch, active: this.backend(snapshot.activeVersion) };
+    this.#current = { epoch: snapshot.epoch, active: this.pool(snapshot.activeVersion) };
+  }
+
+  /** Every request from now on finds these backends. @returns null: it knew these, or newer ones. */
+  applyPools(pools: PoolsSnapshot): MembersChange | null {
+    if (pools.revision <= this.#revision) return null;
+    this.#revision = pools.revision;
+    const changes = this.#applyMembers(pools);
+    const change: MembersChange = {
+      came: changes.flatMap(({ came }) => came),
+      left: changes.flatMap(({ left }) => left),
+      drained: changes.flatMap(({ drained }) => drained),
+      enabled: changes.flatMap(({ enabled }) => enabled),
+    };
+    this.#leaving = [...this.#leaving, ...change.left];
+    this.#backends = [...this.#members, ...this.#leaving];
+    return change;
+  }
+
+  /** Nothing of it is left. */
+  forget(backend: Backend): void {
+    this.#leaving = this.#leaving.filter((each) => each !== backend);
+    this.#backends = [...this.#members, ...this.#leaving];
   }
 
   /** @throws ProxyError UNKNOWN_VERSION */
-  backend(version: Version): Backend {
-    const backend = this.backends.find((each) => each.version === version);
-    if (backend === undefined)
-      throw new ProxyError("UNKNOWN_VERSION", `no version "${version}" is configured`);
-    return backend;
+  pool(version: Version): Pool {
+    const pool = this.pools.find((each) => each.version === version);
+    if (pool === undefined) throw new ProxyError("UNKNOWN_VERSION", `no version "${version}" is configured`);
+    return pool;
   }
+
+  get #members(): readonly Backend[] {
+    return this.pools.flatMap(({ backends }) => backends);
+  }
+
+  #applyMembers({ pools }: PoolsSnapshot): readonly MembersChange[] {
+    return pools.flatMap((each) => {
+      const pool = this.pools.find(({ version }) => version === each.version);
+      return pool === undefined ? [] : [pool.apply(each)];
+    });
+  }
+}
+
+function createPlainPool(config: VersionConfig, versionIndex: number): Pool {
+  return new Pool({
+    config,
+    versionIndex,
+    balancer: new RoundRobin({ seed: 0, worker: 0, workers: 1 }),
+    needsLatency: false,
+    maxInFlight: Number.POSITIVE_INFINITY,
+  });
 }

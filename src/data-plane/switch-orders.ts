@@ -3,15 +3,22 @@
  *
  * Decides nothing and keeps no time limit of the switch: the primary's machine does.
  */
-import type { FromWorker, PrepareOrder, PrepareReport, SnapshotOrder, SwitchOrder } from "../ipc/messages.ts";
+import type {
+  DrainLimits,
+  FromWorker,
+  PrepareOrder,
+  PrepareReport,
+  SnapshotOrder,
+  SwitchOrder,
+} from "../ipc/messages.ts";
+import type { Pool } from "./backend/pool.ts";
 import type { Hold } from "./hold.ts";
 import type { KeepWarm } from "./keep-warm.ts";
-import type { Drains } from "./listener/drain.ts";
 import type { Serving } from "./serving.ts";
 
 export interface SwitchOrderParts {
   readonly serving: Serving;
-  readonly drains: Pick<Drains, "start" | "cancel">;
+  readonly drains: { start(left: Pool, limits: DrainLimits): void; cancel(active: Pool): void };
   readonly keepWarm: Pick<KeepWarm, "start" | "stop" | "end">;
   readonly hold: Pick<Hold, "begin" | "release" | "close">;
   /** Never rejects. */
@@ -78,9 +85,9 @@ export class SwitchOrders {
     if (this.#isEnding) return;
     if (left !== serving.current.active) {
       drains.start(left, drain);
-      keepWarm.start(left);
+      for (const backend of left.backends) keepWarm.start(backend);
     }
     drains.cancel(serving.current.active); // one that is switched back to is no longer drained
-    keepWarm.stop(serving.current.active);
+    for (const backend of serving.current.active.backends) keepWarm.stop(backend);
   }
 }

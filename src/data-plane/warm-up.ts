@@ -22,16 +22,21 @@ export interface WarmUpResult {
   readonly isCutShort: boolean;
 }
 
-/** @param asked `switch.warm_connections`, over all workers. @param active tells the pool of the version in use. */
+/**
+ * @param asked `switch.warm_connections`, per backend, over all workers.
+ * @param active tells the pools of the version in use.
+ * @param backends of the target's version: with `auto` each takes its part.
+ */
 export function warming(
   asked: number | "auto",
   share: Share,
-  active: () => ConnectionPool,
+  active: () => readonly ConnectionPool[],
   target: ConnectionPool,
+  backends = 1,
 ): { warmUp(signal: AbortSignal): Promise<WarmUpResult>; warm(): number } {
   const ownPart = asked === "auto" ? asked : shareOrNone(asked, share);
   return {
-    warmUp: (signal) => warmUp(target, wantedConnections(ownPart, active(), target), signal),
+    warmUp: (signal) => warmUp(target, wantedConnections(ownPart, active(), target, backends), signal),
     warm: () => target.idle.length,
   };
 }
@@ -39,12 +44,14 @@ export function warming(
 /** @param asked this worker's share, or `auto`: as many as traffic has in use on the active version. */
 export function wantedConnections(
   asked: number | "auto",
-  active: ConnectionPool,
+  active: readonly ConnectionPool[],
   target: ConnectionPool,
+  backends = 1,
 ): number {
   const { maxConnections, maxIdleConnections } = target.limits;
-  const wanted =
-    asked === "auto" ? Math.min(AUTO_MOST, active.usedSince(performance.now() - AUTO_LOOK_BACK_MS)) : asked;
+  const sinceMs = performance.now() - AUTO_LOOK_BACK_MS;
+  const used = active.reduce((sum, pool) => sum + pool.usedSince(sinceMs), 0);
+  const wanted = asked === "auto" ? Math.min(AUTO_MOST, Math.ceil(used / backends)) : asked;
   return Math.min(wanted, maxConnections, maxIdleConnections);
 }
 

@@ -14,7 +14,7 @@ const NANOSECONDS = 1e9;
 export interface ReportSources {
   readonly serving: Serving;
   readonly recorder: Recorder;
-  pool(backend: Backend): ConnectionPool;
+  connections(backend: Backend): ConnectionPool;
   clientConnections(): number;
   held(): number;
 }
@@ -23,7 +23,7 @@ export interface ReportSources {
 export function createWorkerReport({
   serving,
   recorder,
-  pool,
+  connections,
   clientConnections,
   held,
 }: ReportSources): () => WorkerStats {
@@ -31,23 +31,29 @@ export function createWorkerReport({
   return () => ({
     epoch: serving.current.epoch,
     ...recorder.read(),
-    versions: serving.backends.map((backend) => {
-      const { active, idle, queued } = pool(backend).load;
+    versions: serving.pools.map((pool) => {
+      const { version } = pool;
+      const own = serving.backends.filter((backend) => backend.version === version);
+      const loads = own.map((backend) => connections(backend).load);
       return {
-        version: backend.version,
-        inFlight: backend.requests.size,
-        streams: backend.streams.size,
-        upgraded: backend.tunnels.size,
-        connectionsActive: active,
-        connectionsIdle: idle,
-        queued,
-        retries: backend.retries,
+        version,
+        inFlight: sum(own, ({ requests }) => requests.size),
+        streams: sum(own, ({ streams }) => streams.size),
+        upgraded: sum(own, ({ tunnels }) => tunnels.size),
+        connectionsActive: sum(loads, ({ active }) => active),
+        connectionsIdle: sum(loads, ({ idle }) => idle),
+        queued: sum(loads, ({ queued }) => queued),
+        retries: recorder.retriesOf(pool),
       };
     }),
     clientConnections: clientConnections(),
     held: held(),
     process: readProcess(),
   });
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
 }
 
 function measureProcess(): () => ProcessStats {

@@ -6,7 +6,7 @@
  */
 
 import type { Config } from "../config/schema.ts";
-import type { Snapshot } from "../config/snapshot.ts";
+import type { PoolsSnapshot, Snapshot } from "../config/snapshot.ts";
 import type { AdminAnswer, AdminCall } from "../core/admin-call.ts";
 import type { ConnectionLimit } from "../core/connection-count.ts";
 import type { Version } from "../core/version.ts";
@@ -38,6 +38,7 @@ export interface StartOrder {
   readonly workers: number;
   readonly config: Config;
   readonly snapshot: Snapshot;
+  readonly pools: PoolsSnapshot;
   readonly holds: readonly HoldOrder[];
 }
 
@@ -63,6 +64,8 @@ export type ToWorker =
   | { type: "release"; hold: number }
   /** Commit: serve by this snapshot from now on, drain every other version, end the hold `release`; answered by `applied`. */
   | ({ type: "apply-snapshot"; release: number | null } & SnapshotOrder)
+  /** The backends as they are from now on; an older revision than the worker has changes nothing. */
+  | { type: "pools"; pools: PoolsSnapshot }
   | { type: "collect-stats"; id: number }
   | { type: "admin-answer"; id: number; answer: AdminAnswer }
   /** Answers `enter`; null: the connection may stay. */

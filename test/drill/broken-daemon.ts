@@ -2,7 +2,7 @@
  * The real daemon, broken on purpose, for a drill that must notice. `DRILL_FAULT` says how; everything else is as it
  * ships. Runs in place of main.ts, in the primary and in the workers.
  */
-import type { Backend } from "../../src/data-plane/backend/backend.ts";
+import type { Pool } from "../../src/data-plane/backend/pool.ts";
 import { Drains } from "../../src/data-plane/listener/drain.ts";
 import { type Live, Serving } from "../../src/data-plane/serving.ts";
 
@@ -11,7 +11,7 @@ const LATE_MS = 200;
 /** A worker confirms the switch and serves the version before for a while longer. */
 function confirmEarly(): void {
   const current = Object.getOwnPropertyDescriptor(Serving.prototype, "current")?.get;
-  const late = new WeakMap<Serving, { active: Backend; untilMs: number }>();
+  const late = new WeakMap<Serving, { active: Pool; untilMs: number }>();
   const apply = Serving.prototype.apply;
   Serving.prototype.apply = function (snapshot) {
     late.set(this, { active: this.current.active, untilMs: performance.now() + LATE_MS });
@@ -29,9 +29,9 @@ function confirmEarly(): void {
 /** What runs on the version that is left gets no time to end. */
 function cutAtOnce(): void {
   const start = Drains.prototype.start;
-  Drains.prototype.start = function (backend, limits) {
-    backend.requests.each((request) => request.cutForDrain());
-    start.call(this, backend, limits);
+  Drains.prototype.start = function (drained, limits) {
+    for (const { requests } of drained.backends) requests.each((request) => request.cutForDrain());
+    start.call(this, drained, limits);
   };
 }
 

@@ -51,7 +51,7 @@ export class SimWorker {
   constructor(pid: number, slot: number, birth: Birth, config: Config, time: SimTime) {
     this.pid = pid;
     this.slot = slot;
-    this.serving = new Serving(config, birth.snapshot);
+    this.serving = new Serving({ versions: config.backends, snapshot: birth.snapshot });
     this.hold = new Hold(
       { maxRequests: 1_000, maxBytes: 1_000_000 },
       { after: (ms, run) => time.after(this, ms, run), soon: (run) => void time.after(this, 0, run) },

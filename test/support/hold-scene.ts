@@ -11,7 +11,7 @@ import type { ForwardErrorCode } from "../../src/core/errors.ts";
 import { systemTimers } from "../../src/core/timers.ts";
 import type { Backend } from "../../src/data-plane/backend/backend.ts";
 import type { ConnectionPool } from "../../src/data-plane/forward/connection-pool.ts";
-import { createPools } from "../../src/data-plane/forward/pools.ts";
+import { ConnectionPools } from "../../src/data-plane/forward/pools.ts";
 import { RetryBudget } from "../../src/data-plane/forward/retry-budget.ts";
 import { Hold, type HoldLimits } from "../../src/data-plane/hold.ts";
 import { createAdminRelay } from "../../src/data-plane/listener/admin-relay.ts";
@@ -84,14 +84,18 @@ export async function startHoldScene(
     backends: (["v1", "v2"] as const).map((version) => versionOfOne(version, backends[version].url)),
     upstream: { ...UPSTREAM, ...upstream },
   } as unknown as Config;
-  const serving = new Serving(config, { activeVersion: "v1", epoch: 0 });
-  const pool = createPools(config, { index: 0, workers: 1 }, serving.backends);
-  const recorder = new Recorder(serving.backends);
+  const snapshot = { activeVersion: "v1", epoch: 0 };
+  const serving = new Serving({ versions: config.backends, snapshot });
+  const pool = new ConnectionPools(config, { index: 0, workers: 1 }, serving.backends).of;
+  const recorder = new Recorder(serving.pools);
   const timers = new ManualTimers();
   const hold = new Hold(
     { maxRequests: MANY, maxBytes: 1_024 * MANY, ...limits },
     { after: (ms, run) => timers.after(ms, run), soon: systemTimers.soon },
-    { room: () => pool(serving.current.active).room, limitMs: paceMs },
+    {
+      room: () => serving.current.active.backends.reduce((room, each) => room + pool(each).room, 0),
+      limitMs: paceMs,
+    },
   );
   const coarse = { nowMs: 1_000_000 };
   const ending = { isEnding: false };
@@ -137,6 +141,7 @@ export async function startHoldScene(
         failures.push([version, code]);
       },
       onRetry: () => {},
+      onUnreachable: () => {},
     },
   });
   const listener = new HttpListener({

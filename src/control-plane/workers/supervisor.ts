@@ -9,6 +9,7 @@ import type { SendHandle } from "node:child_process";
 import cluster, { type Worker } from "node:cluster";
 import type { Logger } from "pino";
 import type { Config } from "../../config/schema.ts";
+import type { PoolsSnapshot } from "../../config/snapshot.ts";
 import type { AdminAnswer, AdminCall } from "../../core/admin-call.ts";
 import type { Clock } from "../../core/clock.ts";
 import { Channel } from "../../ipc/channel.ts";
@@ -53,6 +54,8 @@ export interface SupervisorOptions {
   readonly config: Config;
   readonly socket: ListeningSocket;
   readonly watcher: WorkerWatcher;
+  /** The backends as they are now. */
+  readonly pools: () => PoolsSnapshot;
   readonly clock: Clock;
   readonly log: Logger;
   /** Flags of the workers' node, such as the size of the young generation. */
@@ -108,6 +111,13 @@ export class Supervisor implements Fleet {
 
   tell(pid: number, order: SwitchOrder): void {
     this.#find(pid)?.process.channel.send(order);
+  }
+
+  /** Every worker that has been told of the backends is told anew. */
+  tellPools(pools: PoolsSnapshot): void {
+    for (const { process } of this.#processes()) {
+      if (process.isInformed) process.channel.send({ type: "pools", pools });
+    }
   }
 
   kill(pid: number, phase: string): void {
@@ -288,12 +298,20 @@ export class Supervisor implements Fleet {
 
   /** Gives a worker what it serves by, and the socket to listen on. */
   #inform(slot: Slot, process: Process): void {
-    const { config, socket, watcher } = this.#options;
+    const { config, socket, watcher, pools } = this.#options;
     const { snapshot, holds } = watcher.workerBorn(process.pid, slot.id);
     process.isInformed = true;
     process.epoch = snapshot.epoch;
     process.channel.send(
-      { type: "start", index: slot.id - 1, workers: this.#slots.length, config, snapshot, holds },
+      {
+        type: "start",
+        index: slot.id - 1,
+        workers: this.#slots.length,
+        config,
+        snapshot,
+        pools: pools(),
+        holds,
+      },
       socket.handle as unknown as SendHandle, // a raw handle may be sent (child_process docs, "net.Native")
     );
   }

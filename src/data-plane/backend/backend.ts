@@ -1,32 +1,132 @@
 /**
- * Backend: the live state that one worker keeps of one backend: what runs on it now.
+ * Backend: the live state that one worker keeps of one backend: what runs on it now, and what is known of it.
  *
- * Lives as long as the worker, whatever is switched, so a version that is switched back to finds its
- * connections and its counts. Knows no sockets.
+ * Lives as long as the primary names it, whatever is switched, so a version that is switched back to finds its
+ * connections and its counts; and then until what runs on it has ended. Knows no sockets.
  */
-
+import type { BackendSnapshot, HealthVerdict } from "../../config/snapshot.ts";
 import { Roster } from "../../core/roster.ts";
 import type { Version } from "../../core/version.ts";
 import type { LongRunning, RunningRequest } from "./running.ts";
 
-export class Backend {
+/** What belongs to a version, and is counted with it. */
+export interface OfVersion {
   readonly version: Version;
+  /** Its place in the config and in the statistics, see record.ts. */
+  readonly versionIndex: number;
+}
+
+/** Who picks among backends, and so must know of each change. */
+export interface BackendOwner extends OfVersion {
+  /** How many run on it has changed. */
+  loadChanged(backend: Backend): void;
+  readonly backends: readonly Backend[];
+  /** Whether it is available, or how much of its weight counts, may have changed. */
+  standingChanged(backend: Backend): void;
+}
+
+export class Backend implements OfVersion {
+  readonly version: Version;
+  readonly versionIndex: number;
+  readonly name: string;
   /** `http://host:port` */
   readonly origin: string;
   /** `host:port`, as `Host` names it. */
   readonly authority: string;
-  /** Its place in the config and in the statistics, see record.ts. */
-  readonly index: number;
   readonly requests = new Roster<RunningRequest>();
-  readonly tunnels = new Set<LongRunning>();
+  readonly tunnels: Set<LongRunning>;
   /** Of the requests, those whose answer is a stream of events that can end between two of them. */
   readonly streams = new Set<LongRunning>();
-  retries = 0;
+  /** Where it stands in its pool; -1: it has left. */
+  row = -1;
+  /** A connection to it could be made the last time that one was wanted. */
+  isReachable = true;
+  readonly #owner: BackendOwner;
+  #snapshot: BackendSnapshot;
 
-  constructor(version: Version, origin: string, index: number) {
-    this.version = version;
-    this.origin = origin;
-    this.authority = new URL(origin).host;
-    this.index = index;
+  constructor(snapshot: BackendSnapshot, owner: BackendOwner) {
+    this.version = owner.version;
+    this.versionIndex = owner.versionIndex;
+    this.name = snapshot.name;
+    this.origin = snapshot.origin;
+    this.authority = new URL(snapshot.origin).host;
+    this.#owner = owner;
+    this.#snapshot = snapshot;
+    this.tunnels = new CountedSet(() => this.#owner.loadChanged(this));
+  }
+
+  /** Requests and tunnels. */
+  get inFlight(): number {
+    return this.requests.size + this.tunnels.size;
+  }
+
+  get weight(): number {
+    return this.#snapshot.weight;
+  }
+
+  get addresses(): readonly string[] {
+    return this.#snapshot.addresses;
+  }
+
+  /** By hand: it takes nothing new. */
+  get isDrained(): boolean {
+    return this.#snapshot.isDrained;
+  }
+
+  get health(): HealthVerdict {
+    return this.#snapshot.health;
+  }
+
+  /** Itself, for what is done to all backends of something. */
+  get backends(): readonly Backend[] {
+    return [this];
+  }
+
+  /** Its pool has another one. */
+  get hasOthers(): boolean {
+    return this.#owner.backends.length > 1;
+  }
+
+  /** What the primary now knows of it. */
+  take(snapshot: BackendSnapshot): void {
+    this.#snapshot = snapshot;
+  }
+
+  begin(request: RunningRequest): void {
+    this.requests.add(request);
+    this.#owner.loadChanged(this);
+  }
+
+  end(request: RunningRequest): void {
+    this.requests.delete(request);
+    this.#owner.loadChanged(this);
+  }
+
+  setReachable(isReachable: boolean): void {
+    if (this.isReachable === isReachable) return;
+    this.isReachable = isReachable;
+    this.#owner.standingChanged(this);
+  }
+}
+
+/** A set that says when it has grown or shrunk. */
+class CountedSet<T> extends Set<T> {
+  readonly #onChange: () => void;
+
+  constructor(onChange: () => void) {
+    super();
+    this.#onChange = onChange;
+  }
+
+  override add(member: T): this {
+    super.add(member);
+    this.#onChange();
+    return this;
+  }
+
+  override delete(member: T): boolean {
+    const wasHere = super.delete(member);
+    if (wasHere) this.#onChange();
+    return wasHere;
   }
 }

@@ -53,7 +53,7 @@ const LONGEST_LOOK_MS = 1_000;
 
 export class ConnectionPool implements ConnectionOwner {
   readonly origin: string;
-  readonly limits: PoolLimits;
+  limits: PoolLimits;
   readonly #connector: Connector;
   readonly #idle: BackendConnection[] = []; // the last was used last
   readonly #queue: Waiter[] = []; // in order of arrival; short, and not a Set: see core/roster.ts
@@ -68,6 +68,8 @@ export class ConnectionPool implements ConnectionOwner {
   #addresses: ReadonlySet<string> = new Set();
   /** Some connections may go to addresses that have left: each is looked at before it is used again. */
   #hasLeavers = false;
+  /** Its backend has left: nothing is kept for later. */
+  #isRetired = false;
 
   constructor(origin: URL, limits: PoolLimits) {
     this.origin = origin.origin;
@@ -173,6 +175,17 @@ export class ConnectionPool implements ConnectionOwner {
     if (opening !== undefined) opening.waiter = null;
   }
 
+  /** The backend has left its pool: what it runs and what waits here ends on it, and nothing is kept open after that. */
+  retire(): void {
+    this.#isRetired = true;
+    for (const connection of [...this.#idle]) connection.abort();
+  }
+
+  /** No connection is open or being opened, and nobody waits. */
+  get isEmpty(): boolean {
+    return this.#size === 0 && this.#queue.length === 0;
+  }
+
   /** Closes what is idle and refuses what waits; what runs ends by itself. */
   destroy(): void {
     this.#isEnding = true;
@@ -240,7 +253,8 @@ export class ConnectionPool implements ConnectionOwner {
     else if (first !== undefined && !first.needsFreshConnection) {
       this.#queue.shift();
       first.onConnected(connection, true);
-    } else {
+    } else if (this.#isRetired && first === undefined) connection.abort();
+    else {
       connection.idleSinceMs = performance.now();
       this.#idle.push(connection);
       if (first !== undefined) this.#serveQueue();

@@ -11,7 +11,7 @@
 import type { Socket } from "node:net";
 import { ERROR_CODES, type ForwardErrorCode, type ProxyError } from "../../core/errors.ts";
 import type { AnswerHead } from "../../wire/answer-head.ts";
-import type { Backend } from "../backend/backend.ts";
+import type { Backend, OfVersion } from "../backend/backend.ts";
 import type { RunningRequest } from "../backend/running.ts";
 import {
   answerLines,
@@ -51,9 +51,26 @@ export interface ForwardContext {
   /** Told once when the exchange has ended. */
   onEnd(exchange: Exchange): void;
   /** Told of the failure that a request ends with. */
-  onFailure(backend: Backend, code: ForwardErrorCode, message: string): void;
+  onFailure(of: OfVersion, code: ForwardErrorCode, message: string): void;
   /** Told of an attempt's failure that another attempt may mend. */
   onRetry(backend: Backend, code: ForwardErrorCode): void;
+  /** Told that no connection to it could be made. */
+  onUnreachable(backend: Backend): void;
+}
+
+/** Where a request's attempts go: a version's pool. */
+export interface Targets {
+  /** Answers are timed for its balancer. */
+  readonly needsLatency: boolean;
+  pickOther(tried: readonly Backend[], keyHash: number): Backend | null;
+  noteLatency(backend: Backend, ms: number): void;
+}
+
+/** What was picked for a request, and what picks again. */
+export interface Picked {
+  readonly targets: Targets;
+  readonly backend: Backend;
+  readonly keyHash: number;
 }
 
 export interface ForwardLimits {
@@ -88,7 +105,8 @@ type Phase =
 const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 
 export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStreamOwner {
-  readonly backend: Backend;
+  /** Of the attempt that runs, or was the last. */
+  backend: Backend;
   readonly method: string;
   readonly startedAtMs: number;
   /** Status for the record: what was answered, 499 when the client left first. */
@@ -98,10 +116,16 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
 
   readonly #context: ForwardContext;
   readonly #client: ClientStream;
+  readonly #targets: Targets;
+  readonly #keyHash: number;
   readonly #request: ForwardedRequest;
   #connection: BackendConnection | null = null;
   #phase: Phase = CONNECTING;
   #attempt = 1;
+  /** The backends of the attempts that failed; nearly always none. */
+  #tried: Backend[] | null = null;
+  /** When the head was sent, by performance.now(); 0: nobody wants to know. */
+  #sentAtMs = 0;
   #isConnectionReused = false;
   /** The answer is ours to write; whatever the attempt still says is not heard. */
   #isFailed = false;
@@ -127,7 +151,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   constructor(
     context: ForwardContext,
     client: ClientStream,
-    backend: Backend,
+    { targets, backend, keyHash }: Picked,
     request: ForwardedRequest,
     startedAtMs: number,
   ) {
@@ -135,6 +159,8 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#context = context;
     this.#client = client;
     this.backend = backend;
+    this.#targets = targets;
+    this.#keyHash = keyHash;
     this.method = request.method;
     this.#request = request;
     this.#isUploadOver = !request.hasBody;
@@ -145,7 +171,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
 
   /** Counts from here to `onEnd` as in flight. */
   start(): void {
-    this.backend.requests.add(this);
+    this.backend.begin(this);
     this.#context.load.inFlight++;
     this.#context.retryBudget.note();
     if (this.#request.contentLength > this.#context.limits.maxBodyBytes) return this.#refuseBody();
@@ -168,6 +194,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#isConnectionReused = isReused;
     this.#phase = WAITING;
     this.#lastProgressMs = this.#context.coarse.nowMs;
+    if (this.#targets.needsLatency) this.#sentAtMs = performance.now();
     const { method, head, upgrade, hasBody } = this.#request;
     connection.start(this, method, head, upgrade !== null);
     if (!hasBody) return connection.endRequest(null);
@@ -178,6 +205,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
 
   onNoConnection(error: ProxyError): void {
     const code = error.code as ForwardErrorCode;
+    if (code !== "POOL_EXHAUSTED") this.#context.onUnreachable(this.backend);
     if (code === "BACKEND_CONNECT_FAILED" && this.#mayRetry()) this.#retry(code);
     else this.#fail(code, error.message);
   }
@@ -244,6 +272,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#phase = STREAMING;
     this.#lastProgressMs = this.#context.coarse.nowMs;
     const { policy } = this.#context;
+    if (this.#sentAtMs !== 0) this.#targets.noteLatency(this.backend, performance.now() - this.#sentAtMs);
     const framing = this.#framingFor(head);
     this.status = head.status;
     const type = mediaType(head);
@@ -379,11 +408,20 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
 
   #retry(code: ForwardErrorCode): void {
     this.#context.onRetry(this.backend, code);
-    this.backend.retries++;
     this.#attempt++;
+    this.#tried ??= [];
+    this.#tried.push(this.backend);
+    const other = this.#targets.pickOther(this.#tried, this.#keyHash);
+    if (other !== null) this.#moveTo(other);
     this.needsFreshConnection = true;
     this.#lastProgressMs = this.#context.coarse.nowMs;
     this.#context.pool(this.backend).acquire(this);
+  }
+
+  #moveTo(backend: Backend): void {
+    this.backend.end(this);
+    this.backend = backend;
+    backend.begin(this);
   }
 
   onClientGone(): void {
@@ -509,7 +547,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#phase = ENDED;
     this.#connection = null;
     this.#leaveEvents();
-    this.backend.requests.delete(this);
+    this.backend.end(this);
     this.#context.load.inFlight--;
     this.#context.onEnd(this);
   }

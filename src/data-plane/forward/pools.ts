@@ -7,18 +7,28 @@ import { looseShareOf, type Share, shareOf, shareOrNone } from "../../core/share
 import type { Backend } from "../backend/backend.ts";
 import { ConnectionPool, type PoolLimits } from "./connection-pool.ts";
 
-/** The limits of one worker's pool for one backend, see `upstream` in the config reference. */
-export function poolLimits(config: Config, share: Share): PoolLimits {
-  const { upstream, backends } = config;
+/**
+ * The limits of one worker's pool for one backend, see `upstream` in the config reference.
+ *
+ * @param backends how many there are, of all versions.
+ */
+export function poolLimits(
+  config: Pick<Config, "upstream" | "backends">,
+  share: Share,
+  backends: number,
+  versionIndex: number,
+): PoolLimits {
+  const { upstream } = config;
+  const own = config.backends[versionIndex]?.limits;
   // The total over all backends is kept by giving each an equal part of it.
   const perBackend = Math.min(
-    upstream.maxConnections,
-    Math.floor(upstream.maxTotalConnections / backends.length),
+    own?.maxConnections ?? upstream.maxConnections,
+    Math.floor(upstream.maxTotalConnections / backends),
   );
   return {
     maxConnections: shareOf(perBackend, share),
     maxIdleConnections: shareOrNone(Math.min(upstream.maxIdleConnections, perBackend), share),
-    maxQueue: looseShareOf(upstream.maxQueue, share),
+    maxQueue: looseShareOf(own?.maxQueue ?? upstream.maxQueue, share),
     connectTimeoutMs: upstream.connectTimeoutMs,
     tlsHandshakeTimeoutMs: upstream.tlsHandshakeTimeoutMs,
     keepAliveTimeoutMs: upstream.keepAliveTimeoutMs,
@@ -27,13 +37,34 @@ export function poolLimits(config: Config, share: Share): PoolLimits {
   };
 }
 
-/** @returns the pool of a backend; each is there from the start. */
-export function createPools(
-  config: Config,
-  share: Share,
-  backends: readonly Backend[],
-): (backend: Backend) => ConnectionPool {
-  const limits = poolLimits(config, share);
-  const pools = backends.map(({ origin }) => new ConnectionPool(new URL(origin), limits));
-  return ({ index }) => pools[index] as ConnectionPool;
+export class ConnectionPools {
+  readonly #config: Pick<Config, "upstream" | "backends">;
+  readonly #share: Share;
+  readonly #pools = new Map<Backend, ConnectionPool>();
+
+  constructor(config: Pick<Config, "upstream" | "backends">, share: Share, backends: readonly Backend[]) {
+    this.#config = config;
+    this.#share = share;
+    this.update(backends);
+  }
+
+  /** The pool of a backend; each is there from the start. */
+  readonly of = (backend: Backend): ConnectionPool => this.#pools.get(backend) as ConnectionPool;
+
+  /** Those that came get a pool; all get their addresses and limits anew: the total is shared by as many as there are. */
+  update(backends: readonly Backend[]): void {
+    for (const backend of backends) {
+      const limits = poolLimits(this.#config, this.#share, backends.length, backend.versionIndex);
+      const pool = this.#pools.get(backend) ?? new ConnectionPool(new URL(backend.origin), limits);
+      pool.limits = limits;
+      pool.setAddresses(backend.addresses);
+      this.#pools.set(backend, pool);
+    }
+  }
+
+  /** The backend has left and nothing runs on it any more. */
+  close(backend: Backend): void {
+    this.#pools.get(backend)?.destroy();
+    this.#pools.delete(backend);
+  }
 }

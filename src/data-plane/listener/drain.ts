@@ -21,7 +21,7 @@ const LAST_ANSWER_MS = 1_000;
 export class Drains {
   readonly #clock: Clock;
   readonly #random: () => number;
-  readonly #drains = new Map<Backend, Drain>();
+  readonly #drains = new Map<Drained, Drain>();
 
   /** @param random from 0 up to, but not, 1. */
   constructor(clock: Clock, random: () => number = Math.random) {
@@ -29,29 +29,34 @@ export class Drains {
     this.#random = random;
   }
 
-  /** Starts, or starts over, the drain of one backend. */
-  start(backend: Backend, limits: DrainLimits): void {
-    this.cancel(backend);
-    this.#drains.set(backend, new Drain(backend, limits, this.#clock, this.#random));
+  /** Starts, or starts over, the drain of what these backends run now. */
+  start(drained: Drained, limits: DrainLimits): void {
+    this.cancel(drained);
+    this.#drains.set(drained, new Drain(drained.backends, limits, this.#clock, this.#random));
   }
 
   /** What was not told to end goes on. */
-  cancel(backend: Backend): void {
-    this.#drains.get(backend)?.cancel();
-    this.#drains.delete(backend);
+  cancel(drained: Drained): void {
+    this.#drains.get(drained)?.cancel();
+    this.#drains.delete(drained);
   }
 }
 
+/** A version's pool, a single backend, or all there are. */
+export interface Drained {
+  readonly backends: readonly Backend[];
+}
+
 class Drain {
-  readonly #backend: Backend;
+  readonly #backends: readonly Backend[];
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #windowEndMs: number;
   readonly #deadlineMs: number;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(backend: Backend, limits: DrainLimits, clock: Clock, random: () => number) {
-    this.#backend = backend;
+  constructor(backends: readonly Backend[], limits: DrainLimits, clock: Clock, random: () => number) {
+    this.#backends = [...backends];
     this.#clock = clock;
     this.#random = random;
     const nowMs = clock.nowMs();
@@ -59,27 +64,39 @@ class Drain {
     const windowMs = Math.min(limits.websocketWindowMs, limits.deadlineMs - lastAnswerMs);
     this.#windowEndMs = nowMs + windowMs;
     this.#deadlineMs = nowMs + limits.deadlineMs;
-    this.#plan(backend.tunnels, nowMs, windowMs);
-    this.#plan(backend.streams, nowMs, windowMs);
+    this.#plan(
+      this.#backends.flatMap(({ tunnels }) => [...tunnels]),
+      nowMs,
+      windowMs,
+    );
+    this.#plan(
+      this.#backends.flatMap(({ streams }) => [...streams]),
+      nowMs,
+      windowMs,
+    );
     const tickMs = Math.max(SHORTEST_TICK_MS, Math.min(LONGEST_TICK_MS, windowMs / TICKS));
     this.#timer = setInterval(() => this.#look(), tickMs).unref();
   }
 
   /** One slot of the window for each, and in it a moment by chance: evenly spread, and in step with nobody. */
-  #plan(members: ReadonlySet<LongRunning>, nowMs: number, windowMs: number): void {
-    const slotMs = windowMs / members.size;
+  #plan(members: readonly LongRunning[], nowMs: number, windowMs: number): void {
+    const slotMs = windowMs / members.length;
     let slot = 0;
     for (const member of members) member.turnAtMs = nowMs + slotMs * (slot++ + this.#random());
   }
 
   #look(): void {
     const nowMs = this.#clock.nowMs();
-    this.#endDue(this.#backend.tunnels, nowMs);
-    this.#endDue(this.#backend.streams, nowMs);
+    for (const { tunnels, streams } of this.#backends) {
+      this.#endDue(tunnels, nowMs);
+      this.#endDue(streams, nowMs);
+    }
     if (nowMs < this.#deadlineMs) return;
     clearInterval(this.#timer);
-    this.#backend.requests.each((request) => request.cutForDrain());
-    for (const tunnel of this.#backend.tunnels) tunnel.cutForDrain();
+    for (const { requests, tunnels } of this.#backends) {
+      requests.each((request) => request.cutForDrain());
+      for (const tunnel of tunnels) tunnel.cutForDrain();
+    }
   }
 
   #endDue(members: ReadonlySet<LongRunning>, nowMs: number): void {
@@ -94,7 +111,7 @@ class Drain {
 
   cancel(): void {
     clearInterval(this.#timer);
-    for (const members of [this.#backend.tunnels, this.#backend.streams]) {
+    for (const members of this.#backends.flatMap(({ tunnels, streams }) => [tunnels, streams])) {
       for (const member of members) {
         member.turnAtMs = 0;
         member.keep();

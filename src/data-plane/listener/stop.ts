@@ -2,8 +2,7 @@
  * Stop: a worker's end. No new connection, what runs may finish, the rest is cut at the limit.
  */
 import type { Server } from "node:net";
-import type { Backend } from "../backend/backend.ts";
-import type { Drains } from "./drain.ts";
+import type { Drained, Drains } from "./drain.ts";
 import type { HttpListener } from "./http-listener.ts";
 
 /** A connection that falls idle is closed within this time. */
@@ -19,7 +18,7 @@ const CUT_MARGIN_MS = 500;
 
 export interface StopOptions {
   readonly listener: HttpListener;
-  readonly backends: readonly Backend[];
+  readonly all: Drained;
   readonly drains: Drains;
   readonly graceMs: number;
   readonly websocketWindowMs: number;
@@ -27,7 +26,7 @@ export interface StopOptions {
 
 /** Settles in any case, at most `graceMs` and a margin later. */
 export function stopListener(options: StopOptions): Promise<"drained" | "cut"> {
-  const { listener, backends, drains, graceMs, websocketWindowMs } = options;
+  const { listener, all, drains, graceMs, websocketWindowMs } = options;
   const { server } = listener;
   return new Promise((resolve) => {
     let outcome: "drained" | "cut" = "drained";
@@ -41,7 +40,7 @@ export function stopListener(options: StopOptions): Promise<"drained" | "cut"> {
       setTimeout(() => {
         isFirstBytesOver = true;
       }, FIRST_BYTES_MS);
-      for (const backend of backends) drains.start(backend, limits);
+      drains.start(all, limits);
     };
     // Answers that were begun before the end had been announced leave their connection open.
     const closer = setInterval(

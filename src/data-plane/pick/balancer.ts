@@ -1,33 +1,10 @@
 /**
- * Balancer: the algorithm that picks a backend of a pool. Interfaces only.
- *
- * It only chooses: whether a backend is available, and how much of its weight counts now, is judged elsewhere
- * (backend/) and written into the columns that it reads.
+ * Balancer: the algorithm that picks a backend of a pool, and how one is made. Interfaces only; what it reads, and its
+ * two calls, stand in backend/candidates.ts.
  */
+import type { Balancer } from "../backend/candidates.ts";
 
-/** What a balancer sees of a pool: one row for each backend, in columns; the same row is the same backend. */
-export interface Candidates {
-  /** Change with the membership alone, and `reset` is told then. */
-  readonly names: readonly string[];
-  /** As the operator gave them. */
-  readonly configuredWeights: Float64Array;
-  /** What counts now; 0: takes nothing now, for whatever reason. */
-  readonly weights: Float64Array;
-  /** Requests and tunnels that run on it, as far as this worker knows. */
-  readonly inFlight: Float64Array;
-  /** How long it takes to begin an answer, ms, newer ones counting more (EWMA); 0: not known yet. */
-  readonly latencyMs: Float64Array;
-}
-
-export interface Balancer {
-  /** Before the first pick, and whenever rows came, went or changed their configured weight. */
-  reset(candidates: Candidates): void;
-  /**
-   * @param keyHash of what the request goes by, an unsigned 32-bit number; 0 for balancers that need none.
-   * @returns a row whose weight is not 0; -1: there is none. Allocates nothing.
-   */
-  pick(candidates: Candidates, keyHash: number): number;
-}
+export type { Balancer, Candidates } from "../backend/candidates.ts";
 
 export interface BalancerOptions {
   /** What is random comes from it alone: the same seed picks the same. */
@@ -41,5 +18,7 @@ export interface BalancerOptions {
 export interface BalancerKind {
   /** Whether `pick` wants a key: it is hashed for each request then. */
   readonly needsKey: boolean;
+  /** Whether it goes by `latencyMs`: answers are timed for it then. */
+  readonly needsLatency: boolean;
   create(options: BalancerOptions): Balancer;
 }

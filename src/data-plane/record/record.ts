@@ -7,7 +7,7 @@
 import type { ConnectionLimit } from "../../core/connection-count.ts";
 import { type ForwardErrorCode, isRefusal } from "../../core/errors.ts";
 import { DURATION_BUCKETS_SECONDS, METHOD_LABELS, type WorkerStats } from "../../telemetry/worker-stats.ts";
-import type { Backend } from "../backend/backend.ts";
+import type { OfVersion } from "../backend/backend.ts";
 
 const LOWEST_CODE = 100;
 const HIGHEST_CODE = 999; // all that fits into a status line: backends answer with more than the known classes
@@ -22,22 +22,24 @@ export class Recorder {
   readonly #counts: Float64Array[]; // per version: method × code
   readonly #buckets: Float64Array[];
   readonly #sumMs: Float64Array;
+  readonly #retries: Float64Array;
   readonly #errors: Map<string, number>[]; // keys are codes of our own table
   readonly #refusals = new Map<ForwardErrorCode, number>();
   readonly #refusedConnections = new Map<ConnectionLimit, number>();
-  readonly #backends: readonly Backend[];
+  readonly #versions: readonly OfVersion[];
 
-  constructor(backends: readonly Backend[]) {
-    this.#backends = backends;
-    this.#counts = backends.map(() => new Float64Array(METHOD_LABELS.length * CODES));
-    this.#buckets = backends.map(() => new Float64Array(BUCKETS_MS.length + 1));
-    this.#sumMs = new Float64Array(backends.length);
-    this.#errors = backends.map(() => new Map());
+  /** @param versions in the order of the config. */
+  constructor(versions: readonly OfVersion[]) {
+    this.#versions = versions;
+    this.#counts = versions.map(() => new Float64Array(METHOD_LABELS.length * CODES));
+    this.#buckets = versions.map(() => new Float64Array(BUCKETS_MS.length + 1));
+    this.#sumMs = new Float64Array(versions.length);
+    this.#retries = new Float64Array(versions.length);
+    this.#errors = versions.map(() => new Map());
   }
 
   /** @param code the status answered; 499 when the client left first. */
-  request(backend: Backend, method: string, code: number, durationMs: number): void {
-    const { index } = backend;
+  request({ versionIndex: index }: OfVersion, method: string, code: number, durationMs: number): void {
     const counts = this.#counts[index];
     const buckets = this.#buckets[index];
     if (counts === undefined || buckets === undefined) return;
@@ -51,9 +53,18 @@ export class Recorder {
   }
 
   /** A failure on the way to or from the backend, by the name of its code. */
-  upstreamError(backend: Backend, reason: string): void {
-    const errors = this.#errors[backend.index];
+  upstreamError({ versionIndex }: OfVersion, reason: string): void {
+    const errors = this.#errors[versionIndex];
     if (errors !== undefined) countOne(errors, reason);
+  }
+
+  /** A request was sent once more. */
+  retry({ versionIndex }: OfVersion): void {
+    this.#retries[versionIndex] = this.retriesOf({ versionIndex }) + 1;
+  }
+
+  retriesOf({ versionIndex }: Pick<OfVersion, "versionIndex">): number {
+    return this.#retries[versionIndex] ?? 0;
   }
 
   /** A request that the proxy itself refused. A code that is no refusal counts nothing: see core/errors.ts. */
@@ -68,7 +79,7 @@ export class Recorder {
 
   read(): Pick<WorkerStats, "requests" | "durations" | "upstreamErrors" | "refusals" | "refusedConnections"> {
     return {
-      requests: this.#backends.flatMap(({ version, index }) => {
+      requests: this.#versions.flatMap(({ version, versionIndex: index }) => {
         const found: { version: string; method: string; code: number; count: number }[] = [];
         this.#counts[index]?.forEach((count, slot) => {
           if (count === 0) return;
@@ -77,12 +88,12 @@ export class Recorder {
         });
         return found;
       }),
-      durations: this.#backends.map(({ version, index }) => {
+      durations: this.#versions.map(({ version, versionIndex: index }) => {
         const buckets = [...(this.#buckets[index] ?? [])];
         const count = buckets.reduce((sum, each) => sum + each, 0);
         return { version, buckets, sumSeconds: (this.#sumMs[index] ?? 0) / 1_000, count };
       }),
-      upstreamErrors: this.#backends.flatMap(({ version, index }) =>
+      upstreamErrors: this.#versions.flatMap(({ version, versionIndex: index }) =>
         [...(this.#errors[index] ?? [])].map(([reason, count]) => ({ version, reason, count })),
       ),
       refusals: [...this.#refusals].map(([code, count]) => ({ reason: code.toLowerCase(), count })),

@@ -145,7 +145,7 @@ async function startChurn(t: TestContext) {
   });
   t.after(() => {
     keepWarm.end();
-    for (const backend of serving.backends) drains.cancel(backend);
+    for (const each of serving.pools) drains.cancel(each);
   });
   return { ...scene, v1, v2, keepWarm, orders };
 }
@@ -170,8 +170,11 @@ test("20 switches under clients of every kind lose nothing and leave nothing beh
     await delay(roll() * 15);
     const target = epoch % 2 === 0 ? "v1" : "v2";
     const left = serving.current.active;
-    for (const connection of pool(left).idle) connection.idleSinceMs -= 40_000; // due to be kept warm at once
-    void warmUp(pool(serving.backend(target)), Math.floor(roll() * 45), AbortSignal.timeout(50));
+    // Due to be kept warm at once.
+    for (const connection of left.backends.flatMap((each) => pool(each).idle))
+      connection.idleSinceMs -= 40_000;
+    for (const each of serving.pool(target).backends)
+      void warmUp(pool(each), Math.floor(roll() * 45), AbortSignal.timeout(50));
     const next = { snapshot: { activeVersion: target, epoch }, drain };
     const isHeld = roll() < 0.7;
     const isPaused = roll() < 0.3;

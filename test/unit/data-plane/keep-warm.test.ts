@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import type { RequestListener } from "node:http";
 import { type TestContext, test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { Backend } from "../../../src/data-plane/backend/backend.ts";
 import { ConnectionPool, type PoolLimits } from "../../../src/data-plane/forward/connection-pool.ts";
 import { KeepWarm } from "../../../src/data-plane/keep-warm.ts";
 import { warmUp } from "../../../src/data-plane/warm-up.ts";
 import { startBackend } from "../../support/backend.ts";
+import { backendOf } from "../../support/backend-of.ts";
 import { onTestEnd } from "../../support/cleanup.ts";
 import { waitUntil } from "../../support/wait.ts";
 
@@ -44,7 +44,7 @@ async function startKept(t: TestContext, setting: Setting = {}) {
   };
   const backend = await startBackend(t, (req, res) => behave(req, res), { server: { keepAliveTimeout: 0 } });
   const pool = new ConnectionPool(new URL(backend.url), { ...LIMITS, ...limits });
-  const version = new Backend("v1", backend.url, 0);
+  const version = backendOf("v1", backend.url, 0);
   const time = { skewMs: 0 };
   const keepWarm = new KeepWarm({
     windowMs,
@@ -106,7 +106,7 @@ test("with a hint it is asked shortly before that limit", limit, async (t) => {
 test("a backend that closes after 4 s idle keeps every connection open", limit, async (t) => {
   const backend = await startBackend(t, undefined, { server: { keepAliveTimeout: 4_000 } });
   const pool = new ConnectionPool(new URL(backend.url), LIMITS);
-  const version = new Backend("v1", backend.url, 0);
+  const version = backendOf("v1", backend.url, 0);
   const request = { method: "GET", path: "/", host: null, headers: [], timeoutMs: 1_000 };
   const keepWarm = new KeepWarm({
     windowMs: 60_000,

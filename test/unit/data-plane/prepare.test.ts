@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { ProbeConfig } from "../../../src/config/probe-config.ts";
 import { systemClock } from "../../../src/core/clock.ts";
-import { Backend } from "../../../src/data-plane/backend/backend.ts";
 import { ask } from "../../../src/data-plane/forward/ask.ts";
 import { ConnectionPool, type PoolLimits } from "../../../src/data-plane/forward/connection-pool.ts";
 import { prepare, type Warming } from "../../../src/data-plane/prepare.ts";
 import type { Ask } from "../../../src/health/probe.ts";
 import { startBackend } from "../../support/backend.ts";
+import { backendOf } from "../../support/backend-of.ts";
 import { onTestEnd } from "../../support/cleanup.ts";
 import { waitUntil } from "../../support/wait.ts";
 
@@ -51,7 +51,7 @@ async function startTarget(t: TestContext, statuses: readonly number[]) {
   });
   const pool = new ConnectionPool(new URL(backend.url), LIMITS);
   onTestEnd(t, () => pool.destroy());
-  const target = new Backend("v2", backend.url, 1);
+  const target = backendOf("v2", backend.url, 1);
   const way: Ask = (request, handler) => ask(pool, target, request, handler);
   const run = (
     waitMs: number,
@@ -130,7 +130,7 @@ test("a stop ends it at once, in a probe as well as between two", limit, async (
   const silent = await startBackend(t, () => {});
   const pool = new ConnectionPool(new URL(silent.url), LIMITS);
   onTestEnd(t, () => pool.destroy());
-  const target = new Backend("v2", silent.url, 1);
+  const target = backendOf("v2", silent.url, 1);
   const inside = new AbortController();
   const config = { ...CONFIG, timeoutMs: 60_000 };
   const way: Ask = (request, handler) => ask(pool, target, request, handler);

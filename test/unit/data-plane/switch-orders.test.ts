@@ -10,7 +10,7 @@ import type { PrepareReport, SnapshotOrder, SwitchOrder } from "../../../src/ipc
 import { ManualTimers } from "../../support/manual-timers.ts";
 
 const CONFIG = {
-  backends: ["v1", "v2", "v3"].map((version) => versionOfOne(version, `http://127.0.0.1:9/${version}`)),
+  backends: ["v1", "v2", "v3"].map((version) => versionOfOne(version, "http://127.0.0.1:9")),
 } as unknown as Config;
 const drain = { deadlineMs: 30_000, websocketWindowMs: 10_000 };
 const PASSED: PrepareReport = { passed: true, probes: [], warm: 0 };
@@ -28,7 +28,7 @@ const apply = (activeVersion: string, epoch: number, release: number | null = nu
 /** A worker that serves v1; `done` is what it did to others, in its order. */
 function startOrders() {
   const done: string[] = [];
-  const serving = new Serving(CONFIG, { activeVersion: "v1", epoch: 0 });
+  const serving = new Serving({ versions: CONFIG.backends, snapshot: { activeVersion: "v1", epoch: 0 } });
   const timers = new ManualTimers();
   const hold = new Hold({ maxRequests: 10, maxBytes: 1_000 }, timers);
   const gates: { signal: AbortSignal; finish(): void }[] = [];

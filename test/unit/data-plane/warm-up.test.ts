@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { type TestContext, test } from "node:test";
-import { Backend } from "../../../src/data-plane/backend/backend.ts";
 import { ask } from "../../../src/data-plane/forward/ask.ts";
 import { ConnectionPool, type PoolLimits } from "../../../src/data-plane/forward/connection-pool.ts";
 import { wantedConnections, warmUp } from "../../../src/data-plane/warm-up.ts";
 import { startBackend, startRawBackend } from "../../support/backend.ts";
+import { backendOf } from "../../support/backend-of.ts";
 import { onTestEnd } from "../../support/cleanup.ts";
 import { freePort } from "../../support/free-port.ts";
 import { startStuckBackend } from "../../support/stuck-backend.ts";
@@ -31,7 +31,7 @@ function startPool(t: TestContext, url: string, limits: Partial<PoolLimits> = {}
 
 /** `count` requests at once, to their ends. */
 async function burst(pool: ConnectionPool, url: string, count: number): Promise<void> {
-  const backend = new Backend("v", url, 0);
+  const backend = backendOf("v", url, 0);
   const asking = Array.from(
     { length: count },
     () =>
@@ -177,23 +177,23 @@ test("auto wants as many as were in use at once in the last seconds, 64 at most"
   const backend = await startBackend(t);
   const active = startPool(t, backend.url);
   const target = startPool(t, backend.url, { maxIdleConnections: 90 });
-  assert.equal(wantedConnections("auto", active, target), 0);
+  assert.equal(wantedConnections("auto", [active], target), 0);
   await warmUp(active, 5, never());
-  assert.equal(wantedConnections("auto", active, target), 0, "warm ones that nobody used");
+  assert.equal(wantedConnections("auto", [active], target), 0, "warm ones that nobody used");
   await burst(active, backend.url, 20);
   for (let i = 0; i < 5; i++) await burst(active, backend.url, 1);
-  assert.equal(wantedConnections("auto", active, target), 20);
+  assert.equal(wantedConnections("auto", [active], target), 20);
   await burst(active, backend.url, 70);
-  assert.equal(wantedConnections("auto", active, target), 64);
+  assert.equal(wantedConnections("auto", [active], target), 64);
   for (const connection of active.idle) connection.idleSinceMs -= 5_100;
-  assert.equal(wantedConnections("auto", active, target), 0);
+  assert.equal(wantedConnections("auto", [active], target), 0);
 });
 
 test("what is wanted is bounded by the pool's own limits", limit, async (t) => {
   const { url } = await startBackend(t);
   const active = startPool(t, url);
   const wanted = (limits: Partial<PoolLimits>): number =>
-    wantedConnections(500, active, startPool(t, url, limits));
+    wantedConnections(500, [active], startPool(t, url, limits));
   assert.equal(wanted({ maxIdleConnections: 1_000 }), 100);
   assert.equal(wanted({ maxIdleConnections: 30 }), 30);
   assert.equal(wanted({ maxIdleConnections: 0 }), 0);

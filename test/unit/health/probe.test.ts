@@ -3,11 +3,11 @@ import type { RequestListener, ServerResponse } from "node:http";
 import { type TestContext, test } from "node:test";
 import type { ProbeConfig } from "../../../src/config/probe-config.ts";
 import { systemClock } from "../../../src/core/clock.ts";
-import { Backend } from "../../../src/data-plane/backend/backend.ts";
 import { ask } from "../../../src/data-plane/forward/ask.ts";
 import { ConnectionPool } from "../../../src/data-plane/forward/connection-pool.ts";
 import { type Ask, type ProbeReport, probe } from "../../../src/health/probe.ts";
 import { startBackend, startRawBackend } from "../../support/backend.ts";
+import { backendOf } from "../../support/backend-of.ts";
 import { onTestEnd } from "../../support/cleanup.ts";
 import { freePort } from "../../support/free-port.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
@@ -30,7 +30,7 @@ const CONFIG: ProbeConfig = {
 
 /** The way of a worker: through the pool that carries the traffic. */
 function startWay(t: TestContext, origin: string, maxConnections = 2): { way: Ask; pool: ConnectionPool } {
-  const backend = new Backend("v1", origin, 0);
+  const backend = backendOf("v1", origin, 0);
   const pool = new ConnectionPool(new URL(origin), {
     maxConnections,
     maxIdleConnections: 2,

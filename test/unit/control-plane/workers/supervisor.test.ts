@@ -33,6 +33,7 @@ async function makeSupervisor(t: TestContext) {
       workerBorn: () => ({ snapshot: { activeVersion: "v1", epoch: 0 }, holds: [] }),
       onWorker: ({ type }) => void events.push(type),
     },
+    pools: () => ({ revision: 0, pools: [] }),
     clock: systemClock,
     log: createLogger({ level: "fatal", role: "primary" }),
     workerFlags: [],

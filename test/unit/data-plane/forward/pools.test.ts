@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { versionOfOne } from "../../../../src/config/pool-config.ts";
 import type { Config } from "../../../../src/config/schema.ts";
-import { Backend } from "../../../../src/data-plane/backend/backend.ts";
-import { createPools, poolLimits } from "../../../../src/data-plane/forward/pools.ts";
+import { ConnectionPools, poolLimits } from "../../../../src/data-plane/forward/pools.ts";
+import { backendOf } from "../../../support/backend-of.ts";
 import { onTestEnd } from "../../../support/cleanup.ts";
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
@@ -28,7 +28,7 @@ function configOf(upstream: Partial<Config["upstream"]>, backends: number): Conf
 
 function limitsOf(upstream: Partial<Config["upstream"]>, backends: number, workers: number) {
   const config = configOf(upstream, backends);
-  return Array.from({ length: workers }, (_, index) => poolLimits(config, { index, workers }));
+  return Array.from({ length: workers }, (_, index) => poolLimits(config, { index, workers }, backends, 0));
 }
 
 test("connections and idle ones per backend are kept over all workers", () => {
@@ -69,8 +69,8 @@ test("what is no number of things is the same in every worker", () => {
 });
 
 test("each backend has one pool, its own", (t) => {
-  const backends = [new Backend("v1", "http://a:1", 0), new Backend("v2", "https://b", 1)];
-  const pool = createPools(configOf({}, 2), { index: 0, workers: 1 }, backends);
+  const backends = [backendOf("v1", "http://a:1", 0), backendOf("v2", "https://b", 1)];
+  const pool = new ConnectionPools(configOf({}, 2), { index: 0, workers: 1 }, backends).of;
   const pools = backends.map(pool);
   for (const each of pools) onTestEnd(t, () => each.destroy());
   assert.deepEqual(

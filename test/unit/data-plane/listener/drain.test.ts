@@ -3,9 +3,10 @@
  */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { Backend } from "../../../../src/data-plane/backend/backend.ts";
+import type { Backend } from "../../../../src/data-plane/backend/backend.ts";
 import type { LongRunning } from "../../../../src/data-plane/backend/running.ts";
 import { Drains } from "../../../../src/data-plane/listener/drain.ts";
+import { backendOf } from "../../../support/backend-of.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
 
 const STEP_MS = 5;
@@ -25,7 +26,7 @@ function startScene(t: TestContext, random: () => number = () => 0.5): Scene {
   t.mock.timers.enable({ apis: ["setInterval"] });
   const clock = new ManualClock();
   const startMs = clock.nowMs();
-  const backend = new Backend("v1", "http://h:1", 0);
+  const backend = backendOf("v1", "http://h:1", 0);
   const told: { who: string; atMs: number }[] = [];
   const tell = (who: string): void => void told.push({ who, atMs: clock.nowMs() - startMs });
   let count = 0;

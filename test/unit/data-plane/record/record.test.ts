@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FORWARD_ERRORS, type ForwardErrorCode } from "../../../../src/core/errors.ts";
-import { Backend } from "../../../../src/data-plane/backend/backend.ts";
 import { Recorder } from "../../../../src/data-plane/record/record.ts";
 import { DURATION_BUCKETS_SECONDS } from "../../../../src/telemetry/worker-stats.ts";
+import { backendOf } from "../../../support/backend-of.ts";
 
 function start() {
-  const backends = [new Backend("v1", "http://h:1", 0), new Backend("v2", "http://h:2", 1)] as const;
+  const backends = [backendOf("v1", "http://h:1", 0), backendOf("v2", "http://h:2", 1)] as const;
   return { recorder: new Recorder(backends), backends };
 }
 
@@ -93,6 +93,7 @@ test("a backend's fault, a client that left and a refused connection are no refu
       "target_too_long",
       "headers_too_large",
       "pool_exhausted",
+      "no_backend_available",
       "too_many_requests_in_flight",
       "hold_full",
       "drain_deadline",

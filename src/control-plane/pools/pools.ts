@@ -1,0 +1,127 @@
+/**
+ * Pools: who the backends of every version are now. The one owner of the PoolsSnapshot.
+ *
+ * Runs in the primary. Told of what makes them up (targets, by the config and by hand; addresses of names; verdicts
+ * of the probes), it makes a new revision of each change and hands it on: the first at once, and what follows within
+ * a moment together. Knows no workers, no files and no sockets.
+ */
+import type { TargetConfig, VersionConfig } from "../../config/pool-config.ts";
+import type { BackendSnapshot, HealthVerdict, PoolSnapshot, PoolsSnapshot } from "../../config/snapshot.ts";
+import type { After } from "../../core/timers.ts";
+import type { Version } from "../../core/version.ts";
+import { type AddressesOf, membersOf } from "./members.ts";
+
+/** What was changed by hand of one backend, by its name. */
+export interface BackendChange {
+  readonly isDrained?: boolean;
+  readonly weight?: number;
+}
+
+/** What a version's backends come from. */
+export interface PoolSource {
+  readonly targets: readonly TargetConfig[];
+  readonly changes: ReadonlyMap<string, BackendChange>;
+}
+
+export interface PoolsParts {
+  readonly versions: readonly VersionConfig[];
+  readonly after: After;
+  /** A new revision. Not told of the one at the start. */
+  readonly onChange: (pools: PoolsSnapshot) => void;
+}
+
+/** Changes that come within this time of one another are one revision. */
+const TOGETHER_MS = 50;
+const NO_CHANGES: PoolSource["changes"] = new Map();
+
+export class Pools {
+  readonly #parts: PoolsParts;
+  readonly #sources: Map<Version, PoolSource>;
+  readonly #verdicts = new Map<string, HealthVerdict>();
+  #addressesOf: AddressesOf = () => [];
+  #snapshot: PoolsSnapshot;
+  /** A timer runs: what changes meanwhile waits for its end. */
+  #isResting = false;
+  #hasChanged = false;
+
+  constructor(parts: PoolsParts) {
+    this.#parts = parts;
+    this.#sources = new Map(
+      parts.versions.map(({ version, targets }) => [version, { targets, changes: NO_CHANGES }]),
+    );
+    this.#snapshot = Object.freeze({ revision: 0, pools: this.#pools() });
+  }
+
+  /** The latest revision, whether it has been handed on yet or not. */
+  get snapshot(): PoolsSnapshot {
+    return this.#snapshot;
+  }
+
+  sourceOf(version: Version): PoolSource {
+    return this.#sources.get(version) ?? { targets: [], changes: NO_CHANGES };
+  }
+
+  backendsOf(version: Version): readonly BackendSnapshot[] {
+    return this.#snapshot.pools.find((pool) => pool.version === version)?.backends ?? [];
+  }
+
+  /** What counts instead of the config's, such as after a change by hand. */
+  setSource(version: Version, source: PoolSource): void {
+    this.#sources.set(version, source);
+    this.#change();
+  }
+
+  /** What the names of the targets resolve to from now on. */
+  setAddresses(addressesOf: AddressesOf): void {
+    this.#addressesOf = addressesOf;
+    this.#change();
+  }
+
+  setVerdict(version: Version, backend: string, verdict: HealthVerdict): void {
+    this.#verdicts.set(keyOf(version, backend), verdict);
+    this.#change();
+  }
+
+  #change(): void {
+    const pools = this.#pools();
+    this.#forgetVerdicts(pools);
+    this.#snapshot = Object.freeze({ revision: this.#snapshot.revision + 1, pools });
+    this.#hasChanged = true;
+    if (!this.#isResting) this.#tell();
+  }
+
+  #tell(): void {
+    if (!this.#hasChanged) return;
+    this.#hasChanged = false;
+    this.#isResting = true;
+    this.#parts.after(TOGETHER_MS, () => {
+      this.#isResting = false;
+      this.#tell();
+    });
+    this.#parts.onChange(this.#snapshot);
+  }
+
+  #pools(): readonly PoolSnapshot[] {
+    return this.#parts.versions.map(({ version }) => {
+      const { targets, changes } = this.sourceOf(version);
+      const backends = membersOf(targets, this.#addressesOf).map((member) => ({
+        ...member,
+        ...changes.get(member.name),
+        health: this.#verdicts.get(keyOf(version, member.name)) ?? "unknown",
+      }));
+      return { version, backends };
+    });
+  }
+
+  /** Of backends that are gone: names come and go for ever. */
+  #forgetVerdicts(pools: readonly PoolSnapshot[]): void {
+    const here = new Set(
+      pools.flatMap(({ version, backends }) => backends.map(({ name }) => keyOf(version, name))),
+    );
+    for (const key of this.#verdicts.keys()) if (!here.has(key)) this.#verdicts.delete(key);
+  }
+}
+
+function keyOf(version: Version, backend: string): string {
+  return `${version} ${backend}`;
+}

@@ -1,0 +1,173 @@
+/**
+ * Pool: the backends of one version in one worker, and which of them a request goes to.
+ *
+ * The one place where what is known of a backend becomes whether it is available, and with how much of its weight:
+ * `#judge`. It is looked at when something has changed, never per request; the balancer reads the numbers. Knows no
+ * sockets.
+ */
+import type { VersionConfig } from "../../config/pool-config.ts";
+import type { PoolSnapshot } from "../../config/snapshot.ts";
+import type { Version } from "../../core/version.ts";
+import { Backend, type BackendOwner } from "./backend.ts";
+import type { Balancer } from "./candidates.ts";
+import { Columns } from "./columns.ts";
+
+export interface PoolOptions {
+  readonly config: Pick<VersionConfig, "version" | "whenAllUnhealthy">;
+  /** Its place in the config. */
+  readonly versionIndex: number;
+  readonly balancer: Balancer;
+  /** Whether the balancer wants to know how soon answers begin. */
+  readonly needsLatency: boolean;
+  /** Of one backend, in this worker; Infinity: none. */
+  readonly maxInFlight: number;
+}
+
+/** What a change of the members has done. */
+export interface MembersChange {
+  readonly came: readonly Backend[];
+  readonly left: readonly Backend[];
+  /** Those that stay and were drained by hand, or are no longer. */
+  readonly drained: readonly Backend[];
+  readonly enabled: readonly Backend[];
+}
+
+/** A verdict of the probes that speaks against a backend without taking it out. */
+const DEGRADED_FACTOR = 0.5;
+/** The newest answer's part of the latency; a tenth forgets an old one within some 20 answers. */
+const LATENCY_PART = 0.1;
+
+export class Pool implements BackendOwner {
+  readonly version: Version;
+  readonly versionIndex: number;
+  readonly needsLatency: boolean;
+  /** No backend is fit, and all are used all the same. */
+  isPanicking = false;
+  readonly #options: PoolOptions;
+  #backends: readonly Backend[] = [];
+  #columns = new Columns([]);
+  /** What each row would have if it were not full. */
+  #judged = new Float64Array(0);
+  /** Nothing to choose: the usual case of a version in the short form costs nothing. */
+  #only: Backend | null = null;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.version = options.config.version;
+    this.versionIndex = options.versionIndex;
+    this.needsLatency = options.needsLatency;
+  }
+
+  get backends(): readonly Backend[] {
+    return this.#backends;
+  }
+
+  /** What counts of a backend's weight now; 0: not available. */
+  weightOf({ row }: Backend): number {
+    return this.#columns.weights[row] ?? 0;
+  }
+
+  /** @param keyHash see candidates.ts. @returns null: none is available. */
+  pick(keyHash: number): Backend | null {
+    if (this.#only !== null) return this.#only;
+    return this.#backends[this.#options.balancer.pick(this.#columns, keyHash)] ?? null;
+  }
+
+  /** Another one than those that were tried. @returns null: there is none. */
+  pickOther(tried: readonly Backend[], keyHash: number): Backend | null {
+    const { weights } = this.#columns;
+    const kept = tried.map(({ row }) => weights[row] ?? 0);
+    for (const { row } of tried) if (row !== -1) weights[row] = 0;
+    const other = this.#backends[this.#options.balancer.pick(this.#columns, keyHash)] ?? null;
+    tried.forEach(({ row }, i) => {
+      if (row !== -1) weights[row] = kept[i] ?? 0;
+    });
+    return other;
+  }
+
+  /** A backend whose name stays is the same as before, with all that runs on it. */
+  apply({ backends }: PoolSnapshot): MembersChange {
+    const before = new Map(this.#backends.map((backend) => [backend.name, backend]));
+    const [came, drained, enabled]: [Backend[], Backend[], Backend[]] = [[], [], []];
+    this.#backends = backends.map((snapshot) => {
+      const known = before.get(snapshot.name);
+      if (known === undefined || known.origin !== snapshot.origin) {
+        const backend = new Backend(snapshot, this);
+        came.push(backend);
+        return backend;
+      }
+      before.delete(snapshot.name);
+      if (known.isDrained !== snapshot.isDrained) (snapshot.isDrained ? drained : enabled).push(known);
+      known.take(snapshot);
+      return known;
+    });
+    const left = [...before.values()];
+    for (const backend of left) backend.row = -1;
+    this.#backends.forEach((backend, row) => {
+      backend.row = row;
+    });
+    this.#columns = new Columns(this.#backends, this.#columns);
+    this.#judged = new Float64Array(this.#backends.length);
+    this.#options.balancer.reset(this.#columns);
+    this.#judgeAll();
+    return { came, left, drained, enabled };
+  }
+
+  loadChanged(backend: Backend): void {
+    const { row } = backend;
+    if (row === -1) return;
+    const columns = this.#columns;
+    columns.inFlight[row] = backend.inFlight;
+    if (this.#options.maxInFlight !== Number.POSITIVE_INFINITY) this.#fill(row);
+  }
+
+  standingChanged({ row }: Backend): void {
+    if (row !== -1) this.#judgeAll();
+  }
+
+  /** How long it took to begin an answer, from when the request was sent. */
+  noteLatency({ row }: Backend, ms: number): void {
+    const { latencyMs } = this.#columns;
+    const before = latencyMs[row];
+    if (before === undefined) return;
+    latencyMs[row] = before === 0 ? ms : before + (ms - before) * LATENCY_PART;
+  }
+
+  #judgeAll(): void {
+    const judged = this.#judged;
+    this.#backends.forEach((backend, row) => {
+      judged[row] = judge(backend);
+    });
+    this.isPanicking =
+      !judged.some((weight) => weight > 0) && this.#options.config.whenAllUnhealthy === "use-all";
+    if (this.isPanicking) {
+      this.#backends.forEach(({ isDrained, weight }, row) => {
+        judged[row] = isDrained ? 0 : weight;
+      });
+    }
+    judged.forEach((_, row) => {
+      this.#fill(row);
+    });
+    this.#settleOnly();
+  }
+
+  /** One that is full takes nothing more, and is asked nothing. */
+  #fill(row: number): void {
+    const { weights, inFlight } = this.#columns;
+    const isFull = (inFlight[row] ?? 0) >= this.#options.maxInFlight;
+    weights[row] = isFull ? 0 : (this.#judged[row] ?? 0);
+  }
+
+  #settleOnly(): void {
+    const [first, ...others] = this.#backends;
+    const isLimited = this.#options.maxInFlight !== Number.POSITIVE_INFINITY;
+    const isUsable = first !== undefined && (this.#judged[0] ?? 0) > 0;
+    this.#only = isUsable && !isLimited && others.length === 0 ? first : null;
+  }
+}
+
+/** How much of its weight counts; 0: not available. */
+function judge({ weight, isDrained, isReachable, health }: Backend): number {
+  if (isDrained || !isReachable || health === "unhealthy") return 0;
+  return health === "degraded" ? weight * DEGRADED_FACTOR : weight;
+}

@@ -1,0 +1,65 @@
+/**
+ * Reach: a backend that takes no connection is left out at once, and asked for one in the background until it does.
+ *
+ * So a dead backend costs no request but those that ran on it. Only where there is another one to go to: a pool of one
+ * is tried each time.
+ */
+import type { After } from "../../core/timers.ts";
+import type { Backend } from "../backend/backend.ts";
+import type { ConnectionPool } from "./connection-pool.ts";
+
+/** From the first failure on; each wait is twice the one before. */
+const FIRST_WAIT_MS = 50;
+const LONGEST_WAIT_MS = 2_000;
+/** Workers must not knock in step. */
+const JITTER = 0.2;
+
+export interface ReachParts {
+  connections(backend: Backend): ConnectionPool;
+  readonly after: After;
+  /** From 0 up to, but not, 1. */
+  readonly random: () => number;
+}
+
+export class Reach {
+  readonly #parts: ReachParts;
+  readonly #lost = new Set<Backend>();
+  #isClosed = false;
+
+  constructor(parts: ReachParts) {
+    this.#parts = parts;
+  }
+
+  /** No connection to it could be made. */
+  lose(backend: Backend): void {
+    if (this.#isClosed || this.#lost.has(backend) || !backend.hasOthers) return;
+    this.#lost.add(backend);
+    backend.setReachable(false);
+    this.#wait(backend, FIRST_WAIT_MS);
+  }
+
+  /** The worker ends. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  #wait(backend: Backend, waitMs: number): void {
+    const jitteredMs = waitMs * (1 + JITTER * (this.#parts.random() - 0.5));
+    this.#parts.after(jitteredMs, () => this.#knock(backend, waitMs));
+  }
+
+  #knock(backend: Backend, waitMs: number): void {
+    if (this.#isClosed || backend.row === -1) return void this.#lost.delete(backend);
+    const knocking = this.#parts.connections(backend).openSpare((error) => {
+      if (error === null) this.#regain(backend);
+      else this.#wait(backend, Math.min(waitMs * 2, LONGEST_WAIT_MS));
+    });
+    // No room: others open connections to it now, and will tell if they cannot.
+    if (knocking === null) this.#regain(backend);
+  }
+
+  #regain(backend: Backend): void {
+    this.#lost.delete(backend);
+    backend.setReachable(true);
+  }
+}
