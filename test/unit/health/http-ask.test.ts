@@ -10,12 +10,12 @@ import { type TestContext, test } from "node:test";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import type { ProbeTerms } from "../../../src/config/probe-config.ts";
 import { systemClock } from "../../../src/core/clock.ts";
-import { Backend } from "../../../src/data-plane/backend/backend.ts";
 import { ask } from "../../../src/data-plane/forward/ask.ts";
 import { ConnectionPool } from "../../../src/data-plane/forward/connection-pool.ts";
 import { httpAsk } from "../../../src/health/http-ask.ts";
 import { type Ask, type ProbeReport, probe } from "../../../src/health/probe.ts";
 import { startBackend, startRawBackend } from "../../support/backend.ts";
+import { backendOf } from "../../support/backend-of.ts";
 import { type Certificate, makeAuthority, NEEDS_OPENSSL } from "../../support/certificates.ts";
 import { onTestEnd } from "../../support/cleanup.ts";
 import { freePort } from "../../support/free-port.ts";
@@ -47,7 +47,7 @@ function workersWay(t: TestContext, origin: string): Ask {
     ...LIMITS,
   });
   onTestEnd(t, () => pool.destroy());
-  return (request, handler) => ask(pool, new Backend("v1", origin, 0), request, handler);
+  return (request, handler) => ask(pool, backendOf("v1", origin, 0), request, handler);
 }
 
 interface Asking extends Partial<ProbeTerms> {
