@@ -114,7 +114,7 @@ test("one that is never told any looks its name up when connecting", limit, asyn
 test("a name that can no longer be looked up is connected to where it was last", limit, async (t) => {
   const port = await startOn(t, ["127.0.0.2"]);
   const connector = new Connector(new URL(`http://never.invalid:${port}`), LIMITS);
-  await assert.rejects(open(t, connector), /ENOTFOUND|EAI_AGAIN/);
+  await assert.rejects(open(t, connector));
   connector.setAddresses(["127.0.0.2"]);
   connector.setAddresses([]);
   assert.equal(await peerOf(t, connector), "127.0.0.2");
