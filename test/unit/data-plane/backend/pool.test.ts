@@ -1,0 +1,197 @@
+/** What a pool offers its balancer, and what becomes of backends when the members change. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { BackendSnapshot } from "../../../../src/config/snapshot.ts";
+import type { Backend } from "../../../../src/data-plane/backend/backend.ts";
+import type { Balancer, Candidates } from "../../../../src/data-plane/backend/candidates.ts";
+import { Pool } from "../../../../src/data-plane/backend/pool.ts";
+import type { RunningRequest } from "../../../../src/data-plane/backend/running.ts";
+
+/** The first available row, and everything it was told. */
+class First implements Balancer {
+  resets = 0;
+  picks = 0;
+  seen: Candidates | null = null;
+
+  reset(candidates: Candidates): void {
+    this.resets++;
+    this.seen = candidates;
+  }
+
+  pick({ weights }: Candidates): number {
+    this.picks++;
+    return weights.findIndex((weight) => weight > 0);
+  }
+}
+
+interface Setting {
+  readonly maxInFlight?: number;
+  readonly whenAllUnhealthy?: "use-all" | "refuse";
+}
+
+const member = (name: string, more: Partial<BackendSnapshot> = {}): BackendSnapshot => ({
+  name: `http://${name}`,
+  origin: `http://${name}`,
+  addresses: [],
+  weight: 1,
+  isDrained: false,
+  health: "unknown",
+  ...more,
+});
+
+function startPool(
+  members: readonly BackendSnapshot[],
+  { maxInFlight = Number.POSITIVE_INFINITY, whenAllUnhealthy = "use-all" }: Setting = {},
+) {
+  const balancer = new First();
+  const pool = new Pool({
+    config: { version: "v1", whenAllUnhealthy },
+    versionIndex: 0,
+    balancer,
+    needsLatency: false,
+    maxInFlight,
+  });
+  const apply = (backends: readonly BackendSnapshot[]) => pool.apply({ version: "v1", backends });
+  apply(members);
+  return { pool, balancer, apply, weights: () => pool.backends.map((backend) => pool.weightOf(backend)) };
+}
+
+const request = (): RunningRequest => ({ place: 0, cutForDrain: () => {}, checkTimeLimits: () => {} });
+const names = (backends: readonly Backend[]): string[] =>
+  backends.map(({ name }) => name.slice("http://".length));
+
+test("a pool of one picks it without asking its balancer", () => {
+  const { pool, balancer } = startPool([member("a")]);
+  assert.equal(pool.pick(0)?.name, "http://a");
+  assert.equal(balancer.picks, 0);
+});
+
+test("a pool of one whose backend is drained has none, and one that is unfit is used all the same", () => {
+  const { pool, apply } = startPool([member("a", { isDrained: true })]);
+  assert.equal(pool.pick(0), null);
+  apply([member("a", { health: "unhealthy" })]);
+  assert.deepEqual([pool.pick(0)?.name, pool.isPanicking], ["http://a", true]);
+});
+
+for (const { what, change, weight } of [
+  { what: "is healthy", change: { health: "healthy" }, weight: 4 },
+  { what: "is not known", change: { health: "unknown" }, weight: 4 },
+  { what: "is degraded", change: { health: "degraded" }, weight: 2 },
+  { what: "is unhealthy", change: { health: "unhealthy" }, weight: 0 },
+  { what: "is drained", change: { isDrained: true }, weight: 0 },
+  { what: "has weight 0", change: { weight: 0 }, weight: 0 },
+] as const) {
+  test(`a backend that ${what} counts with ${weight} of 4`, () => {
+    const { weights } = startPool([member("a", { weight: 4, ...change }), member("b")]);
+    assert.deepEqual(weights(), [weight, 1]);
+  });
+}
+
+test("a backend that takes no connection is left out until it does", () => {
+  const { pool, weights } = startPool([member("a"), member("b")]);
+  const [a] = pool.backends;
+  a?.setReachable(false);
+  assert.deepEqual([weights(), pool.pick(0)?.name], [[0, 1], "http://b"]);
+  a?.setReachable(true);
+  assert.deepEqual(weights(), [1, 1]);
+});
+
+test("when none is fit all are used that are not drained by hand, or none, as the config says", () => {
+  const members = [
+    member("a", { health: "unhealthy", weight: 3 }),
+    member("b", { health: "unhealthy" }),
+    member("c", { isDrained: true }),
+  ];
+  const using = startPool(members);
+  assert.deepEqual([using.weights(), using.pool.isPanicking], [[3, 1, 0], true]);
+  const refusing = startPool(members, { whenAllUnhealthy: "refuse" });
+  assert.deepEqual([refusing.weights(), refusing.pool.pick(0)], [[0, 0, 0], null]);
+  using.apply([member("a", { health: "unhealthy" }), member("b", { health: "healthy" })]);
+  assert.deepEqual([using.weights(), using.pool.isPanicking], [[0, 1], false]);
+});
+
+test("a backend at its limit takes nothing more until one has ended, and is not unfit for it", () => {
+  const { pool, weights } = startPool([member("a"), member("b")], { maxInFlight: 2 });
+  const [a, b] = pool.backends;
+  const running = [request(), request()];
+  for (const each of running) a?.begin(each);
+  assert.deepEqual(weights(), [0, 1]);
+  for (const each of [request(), request()]) b?.begin(each);
+  assert.deepEqual([pool.pick(0), pool.isPanicking], [null, false]);
+  a?.end(running[0] as RunningRequest);
+  assert.deepEqual(weights(), [1, 0]);
+});
+
+test("tunnels count as in flight too", () => {
+  const { pool, balancer } = startPool([member("a"), member("b")], { maxInFlight: 1 });
+  const [a] = pool.backends;
+  const tunnel = { turnAtMs: 0, endForDrain: () => {}, keep: () => {}, cutForDrain: () => {} };
+  a?.tunnels.add(tunnel);
+  assert.deepEqual([...(balancer.seen?.inFlight ?? [])], [1, 0]);
+  assert.equal(pool.pick(0)?.name, "http://b");
+  a?.tunnels.delete(tunnel);
+  assert.equal(pool.pick(0)?.name, "http://a");
+});
+
+test("a retry goes to another one than those that were tried, and leaves the weights as they were", () => {
+  const { pool, weights } = startPool([member("a"), member("b"), member("c")]);
+  const [a, b, c] = pool.backends as [Backend, Backend, Backend];
+  assert.equal(pool.pickOther([a], 0), b);
+  assert.equal(pool.pickOther([a, b], 0), c);
+  assert.equal(pool.pickOther([a, b, c], 0), null);
+  assert.equal(pool.pickOther([a, a], 0), b);
+  assert.deepEqual(weights(), [1, 1, 1]);
+});
+
+test("a backend whose name stays is the same, with what runs on it; the others come and leave", () => {
+  const { pool, apply, balancer } = startPool([member("a"), member("b"), member("c")]);
+  const [, b] = pool.backends as [Backend, Backend, Backend];
+  b.begin(request());
+  pool.noteLatency(b, 8);
+  const change = apply([member("d"), member("b", { weight: 7 })]);
+  assert.deepEqual([names(change.came), names(change.left)], [["d"], ["a", "c"]]);
+  assert.equal(pool.backends[1], b);
+  assert.deepEqual(
+    [[...(balancer.seen?.inFlight ?? [])], [...(balancer.seen?.latencyMs ?? [])], b.weight],
+    [[0, 1], [0, 8], 7],
+  );
+  assert.deepEqual(
+    change.left.map(({ row }) => row),
+    [-1, -1],
+  );
+});
+
+test("what still runs on a backend that has left is no load of the one in its row now", () => {
+  const { pool, apply, balancer } = startPool([member("a"), member("b")]);
+  const [a] = pool.backends as [Backend, Backend];
+  const last = request();
+  a.begin(last);
+  apply([member("b"), member("c")]);
+  a.begin(request());
+  a.end(last);
+  a.setReachable(false);
+  pool.noteLatency(a, 100);
+  assert.deepEqual([...(balancer.seen?.inFlight ?? [])], [0, 0]);
+  assert.deepEqual([...(balancer.seen?.latencyMs ?? [])], [0, 0]);
+  assert.deepEqual([...(balancer.seen?.weights ?? [])], [1, 1]);
+});
+
+test("being drained by hand, and no longer, is told; a new origin under a known name is another backend", () => {
+  const { pool, apply } = startPool([member("a"), member("b")]);
+  assert.deepEqual(names(apply([member("a", { isDrained: true }), member("b")]).drained), ["a"]);
+  assert.deepEqual(names(apply([member("a"), member("b")]).enabled), ["a"]);
+  const [before] = pool.backends;
+  const change = apply([member("a", { origin: "http://elsewhere" }), member("b")]);
+  assert.deepEqual([names(change.came), change.left], [["a"], [before]]);
+});
+
+test("newer answers count more in the latency, and none is forgotten at once", () => {
+  const { pool, balancer } = startPool([member("a"), member("b")]);
+  const [a] = pool.backends as [Backend, Backend];
+  pool.noteLatency(a, 10);
+  assert.equal(balancer.seen?.latencyMs[0], 10);
+  pool.noteLatency(a, 110);
+  assert.equal(balancer.seen?.latencyMs[0], 20);
+  for (let i = 0; i < 60; i++) pool.noteLatency(a, 110);
+  assert.ok((balancer.seen?.latencyMs[0] ?? 0) > 109);
+});

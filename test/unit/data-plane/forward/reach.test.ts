@@ -1,0 +1,102 @@
+/** A backend that takes no connection is left out, and found again, over real sockets. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import type { BackendSnapshot } from "../../../../src/config/snapshot.ts";
+import type { Backend } from "../../../../src/data-plane/backend/backend.ts";
+import { Pool } from "../../../../src/data-plane/backend/pool.ts";
+import { ConnectionPool } from "../../../../src/data-plane/forward/connection-pool.ts";
+import { Reach } from "../../../../src/data-plane/forward/reach.ts";
+import { RoundRobin } from "../../../../src/data-plane/pick/round-robin.ts";
+import { startBackend } from "../../../support/backend.ts";
+import { onTestEnd } from "../../../support/cleanup.ts";
+import { freePort } from "../../../support/free-port.ts";
+import { waitUntil } from "../../../support/wait.ts";
+
+const limit = { timeout: 20_000 };
+const LIMITS = {
+  maxConnections: 2,
+  maxIdleConnections: 2,
+  maxQueue: 2,
+  connectTimeoutMs: 2_000,
+  tlsHandshakeTimeoutMs: 1_000,
+  keepAliveTimeoutMs: 60_000,
+  maxHeaderBytes: 16_384,
+  maxHeaderCount: 100,
+};
+
+/** The first backend of the pool is at `port`, where perhaps nobody listens; time passes when the test says so. */
+function startReach(t: TestContext, port: number, backends = 2) {
+  const pool = new Pool({
+    config: { version: "v1", whenAllUnhealthy: "use-all" },
+    versionIndex: 0,
+    balancer: new RoundRobin({ seed: 0, worker: 0, workers: 1 }),
+    needsLatency: false,
+    maxInFlight: Number.POSITIVE_INFINITY,
+  });
+  const members = Array.from({ length: backends }, (_, i): BackendSnapshot => {
+    const origin = `http://127.0.0.1:${i === 0 ? port : 9}`;
+    return { name: origin, origin, addresses: [], weight: 1, isDrained: false, health: "unknown" };
+  });
+  pool.apply({ version: "v1", backends: members });
+  const connections = new ConnectionPool(new URL(`http://127.0.0.1:${port}`), LIMITS);
+  onTestEnd(t, () => connections.destroy());
+  const waits: { ms: number; run(): void }[] = [];
+  const reach = new Reach({
+    connections: () => connections,
+    after: (ms, run) => {
+      waits.push({ ms, run });
+      return () => {};
+    },
+    random: () => 0.5,
+  });
+  const pass = (): number => {
+    const { ms, run } = waits.shift() ?? { ms: -1, run: () => {} };
+    run();
+    return ms;
+  };
+  return { pool, members, connections, reach, waits, pass, backend: pool.backends[0] as Backend };
+}
+
+test(
+  "it is left out at once, looked for with growing pauses, and back with the connection that opens",
+  limit,
+  async (t) => {
+    const port = await freePort();
+    const { pool, backend, reach, waits, pass, connections } = startReach(t, port);
+    reach.lose(backend);
+    reach.lose(backend);
+    assert.deepEqual([waits.length, pool.weightOf(backend)], [1, 0]);
+    const paused: number[] = [];
+    for (let i = 0; i < 8; i++) {
+      paused.push(pass());
+      await waitUntil("the next look", () => waits.length === 1);
+    }
+    assert.deepEqual(paused, [50, 100, 200, 400, 800, 1_600, 2_000, 2_000]);
+    assert.equal(pool.weightOf(backend), 0);
+    const { server } = await startBackend(t, undefined, { port });
+    pass();
+    await waitUntil("it is back", () => pool.weightOf(backend) === 1);
+    assert.equal(connections.idle.length, 1, "the connection waits for traffic");
+    assert.equal(waits.length, 0);
+    server.closeAllConnections();
+  },
+);
+
+test("the only backend of a pool is tried each time: there is nowhere else to go", limit, async (t) => {
+  const { pool, backend, reach, waits } = startReach(t, await freePort(), 1);
+  reach.lose(backend);
+  assert.deepEqual([waits.length, pool.weightOf(backend)], [0, 1]);
+});
+
+test("nobody looks for a backend that has left, nor for any when the worker ends", limit, async (t) => {
+  const gone = startReach(t, await freePort());
+  gone.reach.lose(gone.backend);
+  gone.pool.apply({ version: "v1", backends: gone.members.slice(1) });
+  gone.pass();
+  assert.deepEqual([gone.waits.length, gone.connections.load.active], [0, 0]);
+  const ending = startReach(t, await freePort());
+  ending.reach.lose(ending.backend);
+  ending.reach.close();
+  ending.pass();
+  assert.deepEqual([ending.waits.length, ending.connections.load.active], [0, 0]);
+});
