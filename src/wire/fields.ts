@@ -160,6 +160,28 @@ export class Fields {
     return this.text.slice(this.#places[i * STRIDE + 2], this.#places[i * STRIDE + 3]);
   }
 
+  /** Whether field `i` has this name, whatever its case. Copies nothing. @param name in lower case. */
+  isNamed(i: number, name: string): boolean {
+    const start = this.#places[i * STRIDE] as number;
+    if ((this.#places[i * STRIDE + 1] as number) - start !== name.length) return false;
+    for (let at = 0; at < name.length; at++) {
+      const code = this.text.charCodeAt(start + at);
+      const isCapital = code >= 0x41 && code <= 0x5a;
+      if ((isCapital ? code | 0x20 : code) !== name.charCodeAt(at)) return false;
+    }
+    return true;
+  }
+
+  /** Where in `text` the value of field `i` begins. */
+  valueStart(i: number): number {
+    return this.#places[i * STRIDE + 2] as number;
+  }
+
+  /** Where in `text` it ends. */
+  valueEnd(i: number): number {
+    return this.#places[i * STRIDE + 3] as number;
+  }
+
   /** Where the line of field `i` begins; for `count`, where the last line ends. */
   lineStart(i: number): number {
     return this.#places[i * STRIDE] as number;

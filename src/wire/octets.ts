@@ -6,6 +6,7 @@ export const HTAB = 0x09;
 export const SPACE = 0x20;
 export const COLON = 0x3a;
 export const SEMICOLON = 0x3b;
+export const EQUALS = 0x3d;
 
 function tableOf(isIn: (octet: number) => boolean): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, octet) => (isIn(octet) ? 1 : 0));

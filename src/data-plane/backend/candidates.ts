@@ -11,7 +11,7 @@ export interface Candidates {
   readonly names: readonly string[];
   /** As the operator gave them. */
   readonly configuredWeights: Float64Array;
-  /** What counts now; 0: takes nothing now, for whatever reason. */
+  /** What counts now, at most what is configured; 0: takes nothing now, for whatever reason. */
   readonly weights: Float64Array;
   /** Requests and tunnels that run on it, as far as this worker knows. */
   readonly inFlight: Float64Array;
@@ -23,7 +23,8 @@ export interface Balancer {
   /** Before the first pick, and whenever rows came, went or changed their configured weight. */
   reset(candidates: Candidates): void;
   /**
-   * @param keyHash of what the request goes by, an unsigned 32-bit number; 0 for balancers that need none.
+   * @param keyHash of what the request goes by, from 0 to 2^31 - 1: a number of 32 bits would be allocated for every
+   *   other call. 0 for balancers that need none.
    * @returns a row whose weight is not 0; -1: there is none. Allocates nothing.
    */
   pick(candidates: Candidates, keyHash: number): number;

@@ -1,25 +1,34 @@
-/** Round robin: each available backend in turn. Weights count only as 0 or not 0. */
-import type { Balancer, BalancerOptions, Candidates } from "./balancer.ts";
+/** Each available backend in turn, whatever its weight. Pure. */
+import type { Balancer, BalancerKind, BalancerOptions, Candidates } from "./balancer.ts";
+import { Turn } from "./turn.ts";
 
 export class RoundRobin implements Balancer {
-  readonly #options: BalancerOptions;
-  #next = 0;
+  readonly #turn: Turn;
 
   constructor(options: BalancerOptions) {
-    this.#options = options;
+    this.#turn = new Turn(options);
   }
 
   reset({ names }: Candidates): void {
-    const { worker, workers } = this.#options;
-    this.#next = Math.floor((names.length * worker) / workers);
+    this.#turn.reset(names);
   }
 
-  pick({ weights }: Candidates): number {
-    for (let tried = 0; tried < weights.length; tried++) {
-      const row = this.#next < weights.length ? this.#next : 0;
-      this.#next = row + 1;
-      if ((weights[row] ?? 0) > 0) return row;
-    }
-    return -1;
+  pick({ names, weights }: Candidates): number {
+    const start = this.#turn.row;
+    let row = firstAvailable(weights, start, names.length);
+    if (row === -1) row = firstAvailable(weights, 0, start);
+    if (row !== -1) this.#turn.pass(row);
+    return row;
   }
 }
+
+function firstAvailable(weights: Float64Array, from: number, to: number): number {
+  for (let row = from; row < to; row++) if ((weights[row] as number) > 0) return row;
+  return -1;
+}
+
+export const roundRobin: BalancerKind = {
+  needsKey: false,
+  needsLatency: false,
+  create: (options) => new RoundRobin(options),
+};
