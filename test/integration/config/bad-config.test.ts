@@ -141,6 +141,43 @@ test("all problems come at once, each with its path and line, what was expected 
   assert.equal(`traffic-switching: ${checked}`, told, "check says the same");
 });
 
+test("all problems of a bad pool come at once, and its secrets are not shown", {
+  timeout: 30_000,
+}, async () => {
+  const file = await fileWith(
+    [
+      "backends:",
+      "  v1:",
+      "    targets:",
+      "      - { url: http://127.0.0.1:1, weight: 0 }",
+      "      - http://127.0.0.1:1",
+      "      - ftp://127.0.0.1",
+      "    balance: { algorithm: ./nowhere.js }",
+      "    health: { interval: 1s }",
+      "    outlier: { windows: 5 }",
+      "    sticky: { secret: hunter2secret }",
+      "  v2: { url: http://127.0.0.1:2 }",
+      "active_version: v1",
+      "",
+    ].join("\n"),
+  );
+  const told = await refusal(file);
+  for (const pattern of [
+    /backends\.v1\.targets\[1\] \(line 5\): http:\/\/127\.0\.0\.1:1 is targets\[0\] already/,
+    /backends\.v1\.targets\[2\] \(line 6\): .*only http:\/\/ and https:\/\//,
+    /backends\.v1\.balance\.algorithm \(line 7\): the file does not exist/,
+    /backends\.v1\.health\.timeout \(line 8\): must not be longer than health\.interval/,
+    /backends\.v1\.outlier\.windows \(line 9\): unknown key; did you mean "window"/,
+    /backends\.v1\.sticky\.secret \(line 10\): expected 16 to 1024 visible/,
+    /backends\.v2\.targets \(line 11\): .*but it is missing/,
+    /backends\.v2\.url \(line 11\): unknown key; did you mean targets\[\]\.url/,
+    /: 8 problems in the config\n/,
+  ]) {
+    assert.match(told, pattern);
+  }
+  assert.ok(!told.includes("hunter2secret"));
+});
+
 test("a config file that is no file is refused by what it is", { timeout: 30_000 }, async () => {
   const folder = join(dir, "a-folder");
   await mkdir(folder);

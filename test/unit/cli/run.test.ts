@@ -54,6 +54,34 @@ test("check says what would run and keeps the token to itself", async (t) => {
   );
 });
 
+test("check lists the targets of a pool and what is on, and shows no secret", async (t) => {
+  const file = configFile(
+    t,
+    `backends:
+  v1:
+    targets: [{ url: "http://10.0.0.1:9000", weight: 5 }, "http://b"]
+    balance: { algorithm: smooth-weighted }
+    health: { headers: { Authorization: Bearer s3cret } }
+    limits: { max_queue: 5 }
+    sticky: { secret: s3cret-of-a-cookie }
+  green: { targets: ["http://c"] }
+  v3: { targets: [{ url: "http://d", resolve: all }] }
+active_version: green
+`,
+  );
+  const { exitCode, out, err } = await runIt(["check", "--config", file]);
+  assert.equal(exitCode, 0, err);
+  assert.deepEqual(out.split("\n").slice(2, 8), [
+    "  backend  v1     2 targets; smooth-weighted; on: health, limits, sticky",
+    "                  http://10.0.0.1:9000  weight 5",
+    "                  http://b              weight 1",
+    "  backend  green  http://c  (active when there is no state)",
+    "  backend  v3     1 target; round-robin; no section is on",
+    "                  http://d  weight 1, each address of the name",
+  ]);
+  assert.doesNotMatch(out, /s3cret/);
+});
+
 test("check keeps what a probe sends to itself", async (t) => {
   const file = configFile(t, `${CONFIG}switch: { probe: { headers: { Authorization: Bearer s3cret } } }\n`);
   const { exitCode, out, err } = await runIt(["check", "--config", file]);
