@@ -94,7 +94,8 @@ export function createPipeline(steps: Steps): OnRequest {
       return refuse(active, client, method, "TOO_MANY_REQUESTS_IN_FLIGHT", "too many requests in flight");
     }
     if (isHeld) return hold.take(client, head, way);
-    const backend = active.pick(0);
+    const pinned = active.sticky === null ? null : active.sticky.backendOf(head.fields);
+    const backend = pinned !== null && active.weightOf(pinned) > 0 ? pinned : active.pick(0);
     if (backend === null) {
       const message = `no backend of ${active.version} is available`;
       return refuse(active, client, method, "NO_BACKEND_AVAILABLE", message);
@@ -104,13 +105,8 @@ export function createPipeline(steps: Steps): OnRequest {
     const last = answerAsLast(head);
     if (last !== null) return reply(active, client, method, { ...last, status: 200, mustClose: false });
     const startedAtMs = heldSinceMs === 0 ? performance.now() : heldSinceMs;
-    const exchange = new Exchange(
-      forward,
-      client,
-      { targets: active, backend, keyHash: 0 },
-      request,
-      startedAtMs,
-    );
+    const exchange = new Exchange(forward, client, active, backend, request, startedAtMs);
+    exchange.pinned = pinned;
     client.run(exchange);
     exchange.start();
   };

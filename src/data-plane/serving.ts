@@ -39,7 +39,7 @@ export class Serving {
     this.#revision = given.revision;
     this.#applyMembers(given);
     this.#backends = this.#members;
-    this.#current = { epoch: snapshot.epoch, active: this.pool(snapshot.activeVersion) };
+    this.#current = this.#live(snapshot);
   }
 
   get current(): Live {
@@ -58,7 +58,7 @@ export class Serving {
 
   /** Every request from now on goes by `snapshot`. */
   apply(snapshot: Snapshot): void {
-    this.#current = { epoch: snapshot.epoch, active: this.pool(snapshot.activeVersion) };
+    this.#current = this.#live(snapshot);
   }
 
   /** Every request from now on finds these backends. @returns null: it knew these, or newer ones. */
@@ -88,6 +88,12 @@ export class Serving {
     const pool = this.pools.find((each) => each.version === version);
     if (pool === undefined) throw new ProxyError("UNKNOWN_VERSION", `no version "${version}" is configured`);
     return pool;
+  }
+
+  #live({ activeVersion, epoch }: Snapshot): Live {
+    const active = this.pool(activeVersion);
+    active.beginEpoch(epoch);
+    return { epoch, active };
   }
 
   get #members(): readonly Backend[] {

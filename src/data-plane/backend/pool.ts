@@ -11,9 +11,10 @@ import type { Version } from "../../core/version.ts";
 import { Backend, type BackendOwner } from "./backend.ts";
 import type { Balancer } from "./candidates.ts";
 import { Columns } from "./columns.ts";
+import { Sticky } from "./sticky.ts";
 
 export interface PoolOptions {
-  readonly config: Pick<VersionConfig, "version" | "whenAllUnhealthy">;
+  readonly config: Pick<VersionConfig, "version" | "whenAllUnhealthy" | "sticky">;
   /** Its place in the config. */
   readonly versionIndex: number;
   readonly balancer: Balancer;
@@ -41,6 +42,8 @@ export class Pool implements BackendOwner {
   readonly version: Version;
   readonly versionIndex: number;
   readonly needsLatency: boolean;
+  /** null: no cookie ties a client to a backend. */
+  readonly sticky: Sticky | null;
   /** No backend is fit, and all are used all the same. */
   isPanicking = false;
   readonly #options: PoolOptions;
@@ -50,12 +53,15 @@ export class Pool implements BackendOwner {
   #judged = new Float64Array(0);
   /** Nothing to choose: the usual case of a version in the short form costs nothing. */
   #only: Backend | null = null;
+  #epoch = 0;
 
   constructor(options: PoolOptions) {
     this.#options = options;
     this.version = options.config.version;
     this.versionIndex = options.versionIndex;
     this.needsLatency = options.needsLatency;
+    const { sticky, version } = options.config;
+    this.sticky = sticky === null ? null : new Sticky(sticky, version);
   }
 
   get backends(): readonly Backend[] {
@@ -109,8 +115,15 @@ export class Pool implements BackendOwner {
     this.#columns = new Columns(this.#backends, this.#columns);
     this.#judged = new Float64Array(this.#backends.length);
     this.#options.balancer.reset(this.#columns);
+    this.sticky?.renew(this.#epoch, this.#backends);
     this.#judgeAll();
     return { came, left, drained, enabled };
+  }
+
+  /** A switch is in force: what tied a client to a backend before it no longer does. */
+  beginEpoch(epoch: number): void {
+    this.#epoch = epoch;
+    this.sticky?.renew(epoch, this.#backends);
   }
 
   loadChanged(backend: Backend): void {

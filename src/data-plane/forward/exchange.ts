@@ -60,17 +60,12 @@ export interface ForwardContext {
 
 /** Where a request's attempts go: a version's pool. */
 export interface Targets {
+  /** null: no cookie ties a client to a backend. */
+  readonly sticky: { lineFor(backend: Backend): string } | null;
   /** Answers are timed for its balancer. */
   readonly needsLatency: boolean;
   pickOther(tried: readonly Backend[], keyHash: number): Backend | null;
   noteLatency(backend: Backend, ms: number): void;
-}
-
-/** What was picked for a request, and what picks again. */
-export interface Picked {
-  readonly targets: Targets;
-  readonly backend: Backend;
-  readonly keyHash: number;
 }
 
 export interface ForwardLimits {
@@ -113,11 +108,14 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   status = 0;
   needsFreshConnection = false;
   place = 0;
+  /** What the backend was picked by; see candidates.ts. */
+  keyHash = 0;
+  /** The backend that the client's cookie names. */
+  pinned: Backend | null = null;
 
   readonly #context: ForwardContext;
   readonly #client: ClientStream;
   readonly #targets: Targets;
-  readonly #keyHash: number;
   readonly #request: ForwardedRequest;
   #connection: BackendConnection | null = null;
   #phase: Phase = CONNECTING;
@@ -151,7 +149,8 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   constructor(
     context: ForwardContext,
     client: ClientStream,
-    { targets, backend, keyHash }: Picked,
+    targets: Targets,
+    backend: Backend,
     request: ForwardedRequest,
     startedAtMs: number,
   ) {
@@ -160,7 +159,6 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#client = client;
     this.backend = backend;
     this.#targets = targets;
-    this.#keyHash = keyHash;
     this.method = request.method;
     this.#request = request;
     this.#isUploadOver = !request.hasBody;
@@ -280,7 +278,14 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     if (this.method === "GET" && isEventStream(type, head)) this.#beginEvents();
     this.#isBodyDropped = head.status === RESET_CONTENT;
     this.#answerNamed = head.connection.named;
-    this.#client.beginAnswer(answerLines(head, framing === "chunked", policy), framing);
+    const lines = answerLines(head, framing === "chunked", policy) + this.#stickyLine;
+    this.#client.beginAnswer(lines, framing);
+  }
+
+  /** Ties the client to the backend that answers, unless it is already. */
+  get #stickyLine(): string {
+    const { sticky } = this.#targets;
+    return sticky === null || this.pinned === this.backend ? "" : sticky.lineFor(this.backend);
   }
 
   /** The length stays when there is one; chunks are made where the client reads them, else the connection's end is the body's. */
@@ -378,7 +383,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     }
     this.status = head.status;
     const isFramed = isWebSocket(head);
-    this.#client.writeInterim(upgradeLines(head, this.#context.policy));
+    this.#client.writeInterim(upgradeLines(head, this.#context.policy) + this.#stickyLine);
     this.#client.flush();
     const { backend } = this;
     const client = this.#client.detach();
@@ -411,7 +416,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#attempt++;
     this.#tried ??= [];
     this.#tried.push(this.backend);
-    const other = this.#targets.pickOther(this.#tried, this.#keyHash);
+    const other = this.#targets.pickOther(this.#tried, this.keyHash);
     if (other !== null) this.#moveTo(other);
     this.needsFreshConnection = true;
     this.#lastProgressMs = this.#context.coarse.nowMs;

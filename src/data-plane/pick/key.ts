@@ -6,9 +6,8 @@
  * key would be one backend's.
  */
 import type { BalanceKey } from "../../config/pool-config.ts";
+import { cookieEnd, cookieStart } from "../../wire/cookies.ts";
 import type { Fields } from "../../wire/fields.ts";
-import { isBlank } from "../../wire/lists.ts";
-import { EQUALS, SEMICOLON } from "../../wire/octets.ts";
 import { hashOf } from "./hash.ts";
 
 /** @param target path and query, or `*`. @param clientAddress who the client is, behind trusted proxies. */
@@ -44,34 +43,8 @@ function headerHash(fields: Fields, name: string, clientAddress: string): number
   return hashOf(clientAddress) >>> 1;
 }
 
-/** The first cookie of that name counts (RFC 6265 §5.4: it has the longest path). */
 function cookieHash(fields: Fields, name: string, clientAddress: string): number {
-  for (let i = 0; i < fields.count; i++) {
-    if (!fields.isNamed(i, "cookie")) continue;
-    const end = fields.valueEnd(i);
-    for (let at = fields.valueStart(i); at < end; at = nextPair(fields.text, at, end)) {
-      if (!fields.text.startsWith(name, at) || fields.text.charCodeAt(at + name.length) !== EQUALS) continue;
-      const start = at + name.length + 1;
-      const valueEnd = pairEnd(fields.text, start, end);
-      return (start < valueEnd ? hashOf(fields.text, start, valueEnd) : hashOf(clientAddress)) >>> 1;
-    }
-  }
-  return hashOf(clientAddress) >>> 1;
-}
-
-/** Where the next `name=value` begins. */
-function nextPair(text: string, from: number, end: number): number {
-  let at = from;
-  while (at < end && text.charCodeAt(at) !== SEMICOLON) at++;
-  at++;
-  while (at < end && isBlank(text.charCodeAt(at))) at++;
-  return at;
-}
-
-/** Where a value ends, without white space behind it. */
-function pairEnd(text: string, start: number, end: number): number {
-  let at = start;
-  while (at < end && text.charCodeAt(at) !== SEMICOLON) at++;
-  while (at > start && isBlank(text.charCodeAt(at - 1))) at--;
-  return at;
+  const start = cookieStart(fields, name);
+  const end = start === -1 ? start : cookieEnd(fields, start);
+  return (start < end ? hashOf(fields.text, start, end) : hashOf(clientAddress)) >>> 1;
 }

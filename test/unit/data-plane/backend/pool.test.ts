@@ -45,7 +45,7 @@ function startPool(
 ) {
   const balancer = new First();
   const pool = new Pool({
-    config: { version: "v1", whenAllUnhealthy },
+    config: { version: "v1", whenAllUnhealthy, sticky: null },
     versionIndex: 0,
     balancer,
     needsLatency: false,

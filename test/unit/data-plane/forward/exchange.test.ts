@@ -155,7 +155,7 @@ async function startScene(
   const backend = backendOf("v1", raw.url, 0);
   const pool = new ConnectionPool(new URL(raw.url), { ...POOL_LIMITS, ...poolLimits });
   onTestEnd(t, () => pool.destroy());
-  const targets = { needsLatency: false, pickOther: () => null, noteLatency: () => {} };
+  const targets = { sticky: null, needsLatency: false, pickOther: () => null, noteLatency: () => {} };
   const ended: Exchange[] = [];
   const failures: ForwardErrorCode[] = [];
   const retries: ForwardErrorCode[] = [];
@@ -202,13 +202,7 @@ async function startScene(
       );
       assert.ok(!("code" in request));
       const client = new FakeClient();
-      const exchange = new Exchange(
-        context,
-        client,
-        { targets, backend, keyHash: 0 },
-        request,
-        performance.now(),
-      );
+      const exchange = new Exchange(context, client, targets, backend, request, performance.now());
       exchange.start();
       return { client, exchange };
     },

@@ -27,7 +27,7 @@ const LIMITS = {
 /** The first backend of the pool is at `port`, where perhaps nobody listens; time passes when the test says so. */
 function startReach(t: TestContext, port: number, backends = 2) {
   const pool = new Pool({
-    config: { version: "v1", whenAllUnhealthy: "use-all" },
+    config: { version: "v1", whenAllUnhealthy: "use-all", sticky: null },
     versionIndex: 0,
     balancer: new RoundRobin({ seed: 0, worker: 0, workers: 1 }),
     needsLatency: false,
