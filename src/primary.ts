@@ -12,6 +12,7 @@ import { withoutSecrets } from "./config/to-config.ts";
 import { startAdminListener } from "./control-plane/admin/admin-listener.ts";
 import { createAdminRouter } from "./control-plane/admin/router.ts";
 import { createEvents } from "./control-plane/events/create-events.ts";
+import { Names } from "./control-plane/pools/names.ts";
 import { Pools } from "./control-plane/pools/pools.ts";
 import { type DaemonPhase, readiness } from "./control-plane/readiness.ts";
 import { readBootId } from "./control-plane/switch/boot-id.ts";
@@ -85,7 +86,17 @@ async function startPrimary(config: Config): Promise<void> {
   const pools = new Pools({
     versions: config.backends,
     after: afterInBackground,
-    onChange: (snapshot) => supervisor.tellPools(snapshot),
+    onChange: (snapshot) => {
+      names.follow();
+      supervisor.tellPools(snapshot);
+    },
+  });
+  const names: Names = new Names({
+    pools,
+    resolvers: config.upstream.resolvers,
+    after: afterInBackground,
+    random: Math.random,
+    log,
   });
   const supervisor: Supervisor = new Supervisor({
     pools: () => pools.snapshot,
@@ -156,6 +167,7 @@ async function startPrimary(config: Config): Promise<void> {
   const end = async (): Promise<void> => {
     phase = "ending";
     safeStart.close();
+    names.close();
     events.close(); // at once: a stream has no end of its own to wait for
     const lastSwitch = switcher.close(); // no new one; one that runs ends with its workers at the latest
     await supervisor.stop(config.server.shutdownGraceMs);
@@ -185,6 +197,8 @@ async function startPrimary(config: Config): Promise<void> {
   for (const problem of recovered.damaged)
     log.error({ state_dir: config.stateDir }, `state is damaged: ${problem}`);
   events.start();
+  await names.start();
+  if (phase !== "starting") return;
   await supervisor.start();
   if (phase !== "starting") return;
   phase = "running";

@@ -16,6 +16,7 @@ import { probeShape } from "./probe-schema.ts";
 import { checkTogether } from "./rules.ts";
 import { file, isPath, isPlainObject, leavesOf, MAP, section, time } from "./section.ts";
 import {
+  addressOrAddressAndPort,
   addressOrCidr,
   autoOrCount,
   countOrAuto,
@@ -41,6 +42,9 @@ const MAX_WARM_CONNECTIONS = 1_000;
 const connections = () => wholeNumber(1, 1_000_000);
 const headCount = () => wholeNumber(10, 10_000);
 const addresses = () => z.array(addressOrCidr(), { error: "a list of IP addresses and CIDRs" }).prefault([]);
+
+const MAX_RESOLVERS = 8; // each is asked in turn, within the time limit of one look-up
+const RESOLVERS = `a list of at most ${MAX_RESOLVERS} DNS servers such as 10.0.0.53 or 10.0.0.53:5353`;
 
 const MAX_STREAM_TYPES = 32; // each answer's type is looked up among them
 const STREAM_TYPES = `a list of at most ${MAX_STREAM_TYPES} media types such as text/event-stream`;
@@ -87,6 +91,10 @@ const upstream = section({
   queue_timeout: time().prefault("10s"),
   retries: wholeNumber(0, 10).prefault(1),
   retry_budget: ratio().prefault(0.2),
+  resolvers: z
+    .array(addressOrAddressAndPort(), { error: RESOLVERS })
+    .max(MAX_RESOLVERS, { error: RESOLVERS })
+    .prefault([]),
 });
 
 const probe = section({
@@ -236,6 +244,7 @@ export interface Config {
     readonly queueTimeoutMs: number;
     readonly retries: number;
     readonly retryBudget: number; // share of the requests, 0 to 1; 0 is no retry
+    readonly resolvers: readonly string[]; // DNS servers, `IP` or `IP:port`; empty: names are looked up as the system does
   };
   readonly switch: {
     readonly minIntervalMs: number; // up to 30 days: more than setTimeout can wait

@@ -66,6 +66,7 @@ export function toConfig(settings: Settings, found: Found): Config {
       queueTimeoutMs: upstream.queue_timeout,
       retries: upstream.retries,
       retryBudget: upstream.retry_budget,
+      resolvers: upstream.resolvers,
     },
     switch: switchConfig(settings.switch),
     admin: adminConfig(settings.admin, found),

@@ -4,7 +4,7 @@
  * Pure. A reader gets a value as YAML gave it, or as an environment variable or flag did after
  * `overrides.ts` made numbers of numbers. Which key takes which kind and limits, `schema.ts` says.
  */
-import { isIP, isIPv4 } from "node:net";
+import { isIP, isIPv4, isIPv6 } from "node:net";
 import { z } from "zod";
 
 /** The value, or why not: a hint beyond "expected …, found …"; empty when there is none. */
@@ -197,6 +197,17 @@ export function addressOrCidr() {
     return (
       family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128)
     );
+  });
+}
+
+/** A DNS server: `10.0.0.53`, `10.0.0.53:5353`, `::1`, `[::1]:5353`. */
+export function addressOrAddressAndPort() {
+  return text("an IP address such as 10.0.0.53, or one with a port such as 10.0.0.53:5353", (input) => {
+    if (input.includes("%")) return false; // a zone is a matter of one machine's interfaces
+    if (isIP(input) !== 0) return true;
+    const [, inBrackets, plain = "", port = ""] =
+      /^(?:\[([^\]]+)\]|([^:]+)):([1-9]\d{0,4})$/.exec(input) ?? [];
+    return Number(port) <= 65_535 && (inBrackets === undefined ? isIPv4(plain) : isIPv6(inBrackets));
   });
 }
 

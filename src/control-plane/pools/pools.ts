@@ -57,6 +57,11 @@ export class Pools {
     return this.#snapshot;
   }
 
+  /** Of all versions. */
+  get targets(): readonly TargetConfig[] {
+    return [...this.#sources.values()].flatMap(({ targets }) => targets);
+  }
+
   sourceOf(version: Version): PoolSource {
     return this.#sources.get(version) ?? { targets: [], changes: NO_CHANGES };
   }

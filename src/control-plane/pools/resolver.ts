@@ -173,7 +173,8 @@ export class Resolver {
     if (!isChanged) return;
     const came = addresses.filter((address) => !before.includes(address)).length;
     const left = before.filter((address) => !addresses.includes(address)).length;
-    this.#parts.log.info({ name, addresses: addresses.length, came, left }, "a name has other addresses");
+    const sentence = before.length === 0 ? "a name was found" : "the addresses of a name have changed";
+    this.#parts.log.info({ name, addresses: addresses.length, came, left }, sentence);
     this.#parts.onChange(name);
   }
 

@@ -143,6 +143,21 @@ const BAD_KEYS: readonly (readonly [what: string, yaml: string, ...expected: str
     'upstream: { retry_budget: "20%" }',
     'upstream.retry_budget (line 3): expected a number from 0 to 1, found "20%"; write a number without quotes or %, such as 0.2',
   ],
+  [
+    "a DNS server by its name",
+    "upstream: { resolvers: [dns.example.com] }",
+    "upstream.resolvers[0] (line 3): expected an IP address such as 10.0.0.53, or one with a port such as 10.0.0.53:5353",
+  ],
+  [
+    "a DNS server that is no list",
+    "upstream: { resolvers: 10.0.0.53 }",
+    "upstream.resolvers (line 3): expected a list of at most 8 DNS servers",
+  ],
+  [
+    "more DNS servers than are asked",
+    `upstream: { resolvers: [${Array(9).fill("10.0.0.53").join(", ")}] }`,
+    "upstream.resolvers (line 3): expected a list of at most 8 DNS servers",
+  ],
   ["a retry budget above 1", "upstream: { retry_budget: 20 }", "expected a number from 0 to 1, found 20"],
   [
     "a media type with a parameter",

@@ -260,7 +260,8 @@ upstream:
   { connect_timeout: 21ms, tls_handshake_timeout: 22ms, response_timeout: 23ms, body_idle_timeout: 24ms,
     stream_types: [text/event-stream, video/*], keep_alive_timeout: 25ms, max_header_bytes: 18KiB,
     max_header_count: 19, max_connections: 26, max_idle_connections: 27, max_total_connections: 28,
-    max_queue: 29, queue_timeout: 30ms, retries: 3, retry_budget: 0.5 }
+    max_queue: 29, queue_timeout: 30ms, retries: 3, retry_budget: 0.5,
+    resolvers: [10.0.0.53, "[::1]:5353"] }
 switch:
   min_interval: 31ms
   probe:
@@ -324,6 +325,7 @@ state_dir: /tmp/state
       queueTimeoutMs: 30,
       retries: 3,
       retryBudget: 0.5,
+      resolvers: ["10.0.0.53", "[::1]:5353"],
     },
     switch: {
       minIntervalMs: 31,

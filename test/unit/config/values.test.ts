@@ -10,6 +10,7 @@ import {
   sentFields,
 } from "../../../src/config/probe-values.ts";
 import {
+  addressOrAddressAndPort,
   addressOrCidr,
   autoOrCount,
   backendUrl,
@@ -212,6 +213,33 @@ const KINDS: readonly {
     schema: bodyTextOrNull(),
     takes: [null, "a", "ä\n", "x".repeat(1_024)].map((value) => [value, value] as const),
     refuses: ["", "x".repeat(1_025), "\ud800", 1, true, ["a"]],
+  },
+  {
+    name: "a DNS server",
+    schema: addressOrAddressAndPort(),
+    takes: ["10.0.0.53", "10.0.0.53:5353", "10.0.0.53:65535", "::1", "fd00::53", "[::1]:53"].map(
+      (text) => [text, text] as const,
+    ),
+    refuses: [
+      "",
+      "dns.example.com",
+      "localhost:53",
+      "10.0.0.53:",
+      "10.0.0.53:0",
+      "10.0.0.53:053",
+      "10.0.0.53:65536",
+      "10.0.0:53",
+      "10.0.0.256:53",
+      "[10.0.0.53]:53",
+      "[::1]",
+      "[::1]:",
+      "[::1:53",
+      "fe80::1%eth0",
+      "[fe80::1%eth0]:53",
+      "10.0.0.53, 10.0.0.54",
+      53,
+      null,
+    ],
   },
   {
     name: "an address or CIDR",

@@ -27,6 +27,7 @@ const CONFIG = {
     queueTimeoutMs: 1,
     retries: 1,
     retryBudget: 0.2,
+    resolvers: [],
   },
 };
 

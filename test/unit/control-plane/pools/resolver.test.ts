@@ -137,7 +137,7 @@ test("a change is told, with what came and what left", async () => {
   pauseMs();
   await source.answer(["10.0.0.8", "10.0.0.9", "10.0.0.10"]);
   assert.deepEqual(changes, ["a.test 10.0.0.7 10.0.0.8", "a.test 10.0.0.10 10.0.0.8 10.0.0.9"]);
-  assert.match(logged[1] ?? "", /other addresses \{"name":"a.test","addresses":3,"came":2,"left":1\}/);
+  assert.match(logged[1] ?? "", /have changed \{"name":"a.test","addresses":3,"came":2,"left":1\}/);
 });
 
 test("a look-up that fails keeps the last answer, and says so once until it is over", async () => {
