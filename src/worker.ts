@@ -29,6 +29,7 @@ import { connectionGate } from "./data-plane/listener/connection-gate.ts";
 import { Drains } from "./data-plane/listener/drain.ts";
 import { HttpListener } from "./data-plane/listener/http-listener.ts";
 import { stopListener } from "./data-plane/listener/stop.ts";
+import { logStandings } from "./data-plane/log-standings.ts";
 import { createPipeline } from "./data-plane/pipeline.ts";
 import { PoolOrders } from "./data-plane/pool-orders.ts";
 import { prepare } from "./data-plane/prepare.ts";
@@ -90,7 +91,7 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
     versions: config.backends,
     snapshot,
     pools: start.pools,
-    createPool: (version, index) => createPool(version, index, share),
+    createPool: (version, index) => createPool(version, index, share, logStandings(log)),
   });
   const connections = new ConnectionPools(config, share, serving.backends);
   const pool = connections.of;
@@ -237,6 +238,7 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
   setInterval(() => {
     channel.send({ type: "stats", id: 0, stats: report() });
     for (const sum of errors.due()) logSum(sum);
+    for (const each of serving.pools) each.tick(systemClock.nowMs());
     poolOrders.tidy();
   }, REPORT_EVERY_MS).unref();
 

@@ -5,6 +5,7 @@
 import { initialPools } from "../config/initial-pools.ts";
 import type { VersionConfig } from "../config/pool-config.ts";
 import type { PoolsSnapshot, Snapshot } from "../config/snapshot.ts";
+import { systemClock } from "../core/clock.ts";
 import { ProxyError } from "../core/errors.ts";
 import type { Version } from "../core/version.ts";
 import type { Backend } from "./backend/backend.ts";
@@ -115,5 +116,7 @@ function createPlainPool(config: VersionConfig, versionIndex: number): Pool {
     balancer: new RoundRobin({ seed: 0, worker: 0, workers: 1 }),
     needsLatency: false,
     maxInFlight: Number.POSITIVE_INFINITY,
+    nowMs: systemClock.nowMs,
+    watch: { onStanding: () => {}, onPanic: () => {} },
   });
 }

@@ -6,6 +6,16 @@ import { Backend } from "../../src/data-plane/backend/backend.ts";
 export function backendOf(version: string, origin: string, versionIndex = 0): Backend {
   const snapshot = initialPools([versionOfOne(version, origin)]).pools[0]?.backends[0];
   if (snapshot === undefined) throw new Error("a version in the short form has a backend");
-  const owner = { version, versionIndex, backends: [], loadChanged: () => {}, standingChanged: () => {} };
+  const owner = {
+    version,
+    versionIndex,
+    backends: [],
+    judging: { outlier: null, breaker: null, slowStartMs: 0 },
+    nowMs: () => 0,
+    mayEject: () => false,
+    loadChanged: () => {},
+    standingChanged: () => {},
+    onStanding: () => {},
+  };
   return new Backend(snapshot, owner);
 }

@@ -4,10 +4,12 @@
  * Lives as long as the primary names it, whatever is switched, so a version that is switched back to finds its
  * connections and its counts; and then until what runs on it has ended. Knows no sockets.
  */
+import type { VersionConfig } from "../../config/pool-config.ts";
 import type { BackendSnapshot, HealthVerdict } from "../../config/snapshot.ts";
 import { Roster } from "../../core/roster.ts";
 import type { Version } from "../../core/version.ts";
 import type { LongRunning, RunningRequest } from "./running.ts";
+import { Standing, type StandingEvent } from "./standing.ts";
 
 /** What belongs to a version, and is counted with it. */
 export interface OfVersion {
@@ -18,11 +20,18 @@ export interface OfVersion {
 
 /** Who picks among backends, and so must know of each change. */
 export interface BackendOwner extends OfVersion {
+  /** How its backends are judged. */
+  readonly judging: Pick<VersionConfig, "outlier" | "breaker" | "slowStartMs">;
+  /** A clock that never jumps. */
+  nowMs(): number;
+  /** One more of its backends may be ejected. */
+  mayEject(): boolean;
   /** How many run on it has changed. */
   loadChanged(backend: Backend): void;
   readonly backends: readonly Backend[];
   /** Whether it is available, or how much of its weight counts, may have changed. */
   standingChanged(backend: Backend): void;
+  onStanding(backend: Backend, event: StandingEvent): void;
 }
 
 export class Backend implements OfVersion {
@@ -41,6 +50,9 @@ export class Backend implements OfVersion {
   row = -1;
   /** A connection to it could be made the last time that one was wanted. */
   isReachable = true;
+  readonly standing: Standing;
+  /** Attempts at it are told to its standing; without `outlier` and `breaker` nobody wants to know. */
+  readonly isJudged: boolean;
   readonly #owner: BackendOwner;
   #snapshot: BackendSnapshot;
 
@@ -53,6 +65,14 @@ export class Backend implements OfVersion {
     this.#owner = owner;
     this.#snapshot = snapshot;
     this.tunnels = new CountedSet(() => this.#owner.loadChanged(this));
+    this.isJudged = owner.judging.outlier !== null || owner.judging.breaker !== null;
+    const told = {
+      config: owner.judging,
+      mayEject: () => owner.mayEject(),
+      onChange: () => owner.standingChanged(this),
+      onEvent: (event: StandingEvent) => owner.onStanding(this, event),
+    };
+    this.standing = new Standing(told, this);
   }
 
   /** Requests and tunnels. */
@@ -89,7 +109,9 @@ export class Backend implements OfVersion {
 
   /** What the primary now knows of it. */
   take(snapshot: BackendSnapshot): void {
+    const { health, isDrained } = this.#snapshot;
     this.#snapshot = snapshot;
+    if (health !== snapshot.health || isDrained !== snapshot.isDrained) this.#learn();
   }
 
   begin(request: RunningRequest): void {
@@ -105,7 +127,11 @@ export class Backend implements OfVersion {
   setReachable(isReachable: boolean): void {
     if (this.isReachable === isReachable) return;
     this.isReachable = isReachable;
-    this.#owner.standingChanged(this);
+    this.#learn();
+  }
+
+  #learn(): void {
+    this.standing.learn(this, this.#owner.nowMs());
   }
 }
 

@@ -1,9 +1,8 @@
 /**
  * Pool: the backends of one version in one worker, and which of them a request goes to.
  *
- * The one place where what is known of a backend becomes whether it is available, and with how much of its weight:
- * `#judge`. It is looked at when something has changed, never per request; the balancer reads the numbers. Knows no
- * sockets.
+ * Whether a backend is available, and with how much of its weight, is judged (judging.ts) when something has changed,
+ * never per request; the balancer reads the numbers. Knows no sockets.
  */
 import type { VersionConfig } from "../../config/pool-config.ts";
 import type { PoolSnapshot } from "../../config/snapshot.ts";
@@ -11,10 +10,19 @@ import type { Version } from "../../core/version.ts";
 import { Backend, type BackendOwner } from "./backend.ts";
 import type { Balancer } from "./candidates.ts";
 import { Columns } from "./columns.ts";
+import { canSpareOne, judgeAll, restoreSurplus } from "./judging.ts";
+import type { StandingEvent } from "./standing.ts";
 import { Sticky } from "./sticky.ts";
 
+/** What an operator wants to read in the log. */
+export interface PoolWatch {
+  onStanding(backend: Backend, event: StandingEvent): void;
+  /** No backend is fit, and all are used all the same; or one is fit again. At most once a second. */
+  onPanic(version: Version, isPanicking: boolean): void;
+}
+
 export interface PoolOptions {
-  readonly config: Pick<VersionConfig, "version" | "whenAllUnhealthy" | "sticky">;
+  readonly config: VersionConfig;
   /** Its place in the config. */
   readonly versionIndex: number;
   readonly balancer: Balancer;
@@ -22,6 +30,9 @@ export interface PoolOptions {
   readonly needsLatency: boolean;
   /** Of one backend, in this worker; Infinity: none. */
   readonly maxInFlight: number;
+  /** A clock that never jumps, ms. */
+  readonly nowMs: () => number;
+  readonly watch: PoolWatch;
 }
 
 /** What a change of the members has done. */
@@ -33,8 +44,6 @@ export interface MembersChange {
   readonly enabled: readonly Backend[];
 }
 
-/** A verdict of the probes that speaks against a backend without taking it out. */
-const DEGRADED_FACTOR = 0.5;
 /** The newest answer's part of the latency; a tenth forgets an old one within some 20 answers. */
 const LATENCY_PART = 0.1;
 
@@ -51,6 +60,9 @@ export class Pool implements BackendOwner {
   #columns = new Columns([]);
   /** What each row would have if it were not full. */
   #judged = new Float64Array(0);
+  /** Several changes come at once: they are judged together, after the last of them. */
+  #isChanging = false;
+  #wasPanicking = false;
   /** Nothing to choose: the usual case of a version in the short form costs nothing. */
   #only: Backend | null = null;
   #epoch = 0;
@@ -62,6 +74,10 @@ export class Pool implements BackendOwner {
     this.needsLatency = options.needsLatency;
     const { sticky, version } = options.config;
     this.sticky = sticky === null ? null : new Sticky(sticky, version);
+  }
+
+  get judging(): VersionConfig {
+    return this.#options.config;
   }
 
   get backends(): readonly Backend[] {
@@ -93,6 +109,7 @@ export class Pool implements BackendOwner {
 
   /** A backend whose name stays is the same as before, with all that runs on it. */
   apply({ backends }: PoolSnapshot): MembersChange {
+    this.#isChanging = true;
     const before = new Map(this.#backends.map((backend) => [backend.name, backend]));
     const [came, drained, enabled]: [Backend[], Backend[], Backend[]] = [[], [], []];
     this.#backends = backends.map((snapshot) => {
@@ -116,6 +133,8 @@ export class Pool implements BackendOwner {
     this.#judged = new Float64Array(this.#backends.length);
     this.#options.balancer.reset(this.#columns);
     this.sticky?.renew(this.#epoch, this.#backends);
+    restoreSurplus(this.#backends, this.#options.config.outlier, this.nowMs());
+    this.#isChanging = false;
     this.#judgeAll();
     return { came, left, drained, enabled };
   }
@@ -135,7 +154,33 @@ export class Pool implements BackendOwner {
   }
 
   standingChanged({ row }: Backend): void {
-    if (row !== -1) this.#judgeAll();
+    if (row !== -1 && !this.#isChanging) this.#judgeAll();
+  }
+
+  onStanding(backend: Backend, event: StandingEvent): void {
+    if (backend.row !== -1) this.#options.watch.onStanding(backend, event);
+  }
+
+  nowMs(): number {
+    return this.#options.nowMs();
+  }
+
+  mayEject(): boolean {
+    return canSpareOne(this.#backends, this.#options.config.outlier);
+  }
+
+  /** To be called once a second: what only time changes. */
+  tick(nowMs: number): void {
+    const { outlier, breaker, slowStartMs } = this.#options.config;
+    if (outlier !== null || breaker !== null || slowStartMs > 0) {
+      this.#isChanging = true;
+      for (const { standing } of this.#backends) standing.tick(nowMs);
+      this.#isChanging = false;
+      this.#judgeAll();
+    }
+    if (this.isPanicking === this.#wasPanicking) return;
+    this.#wasPanicking = this.isPanicking;
+    this.#options.watch.onPanic(this.version, this.isPanicking);
   }
 
   /** How long it took to begin an answer, from when the request was sent. */
@@ -147,18 +192,9 @@ export class Pool implements BackendOwner {
   }
 
   #judgeAll(): void {
-    const judged = this.#judged;
-    this.#backends.forEach((backend, row) => {
-      judged[row] = judge(backend);
-    });
-    this.isPanicking =
-      !judged.some((weight) => weight > 0) && this.#options.config.whenAllUnhealthy === "use-all";
-    if (this.isPanicking) {
-      this.#backends.forEach(({ isDrained, weight }, row) => {
-        judged[row] = isDrained ? 0 : weight;
-      });
-    }
-    judged.forEach((_, row) => {
+    const usesAll = this.#options.config.whenAllUnhealthy === "use-all";
+    this.isPanicking = judgeAll(this.#judged, this.#backends, usesAll, this.nowMs());
+    this.#judged.forEach((_, row) => {
       this.#fill(row);
     });
     this.#settleOnly();
@@ -177,10 +213,4 @@ export class Pool implements BackendOwner {
     const isUsable = first !== undefined && (this.#judged[0] ?? 0) > 0;
     this.#only = isUsable && !isLimited && others.length === 0 ? first : null;
   }
-}
-
-/** How much of its weight counts; 0: not available. */
-function judge({ weight, isDrained, isReachable, health }: Backend): number {
-  if (isDrained || !isReachable || health === "unhealthy") return 0;
-  return health === "degraded" ? weight * DEGRADED_FACTOR : weight;
 }

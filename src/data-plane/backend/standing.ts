@@ -71,7 +71,7 @@ export class Standing {
     this.#outlier = outlier === null ? null : new Outlier(outlier, () => options.mayEject());
     this.#breaker = breaker === null ? null : new Breaker(breaker);
     this.#slowStart = new SlowStart(slowStartMs);
-    this.#facts = facts;
+    this.#facts = copy(facts);
   }
 
   /** From 0, it takes nothing now, to 1, its whole weight. */
@@ -101,6 +101,11 @@ export class Standing {
     return this.#outlier !== null && this.#outlier.state !== "in";
   }
 
+  /** When its trial begins, in ms of the clock; means nothing unless it is ejected. */
+  get ejectedUntilMs(): number {
+    return this.#outlier?.ejectedUntilMs ?? 0;
+  }
+
   /** Without a breaker: closed. */
   get breakerState(): BreakerState {
     return this.#breaker?.state ?? "closed";
@@ -125,12 +130,18 @@ export class Standing {
   /** What has been found out anew. One that comes back climbs. */
   learn(facts: Facts, nowMs: number): void {
     const before = this.#facts;
-    this.#facts = facts;
+    this.#facts = copy(facts);
     if (!isServing(before) && isServing(facts)) {
       this.#slowStart.begin(nowMs);
       // A connection that opens again says less: one that fails every other time must not be forgiven each time.
       if (before.isDrained || before.health === "unhealthy") this.#forgive(nowMs);
     }
+    this.#changed(nowMs);
+  }
+
+  /** It cannot be spared: back as if it had passed its trial. */
+  restore(nowMs: number): void {
+    this.#outlier?.restore(nowMs);
     this.#changed(nowMs);
   }
 
@@ -190,6 +201,11 @@ export class Standing {
     this.#breakerWas = breakerState;
     return events;
   }
+}
+
+/** They may be told by somebody who goes on changing. */
+function copy({ health, isDrained, isReachable }: Facts): Facts {
+  return { health, isDrained, isReachable };
 }
 
 /** As far as others say. */

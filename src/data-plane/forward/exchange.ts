@@ -10,9 +10,11 @@
  */
 import type { Socket } from "node:net";
 import { ERROR_CODES, type ForwardErrorCode, type ProxyError } from "../../core/errors.ts";
+import { type Outcome, outcomeOf } from "../../core/outcome.ts";
 import type { AnswerHead } from "../../wire/answer-head.ts";
 import type { Backend, OfVersion } from "../backend/backend.ts";
 import type { RunningRequest } from "../backend/running.ts";
+import type { Pass } from "../backend/standing.ts";
 import {
   answerLines,
   interimLines,
@@ -120,6 +122,10 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   #connection: BackendConnection | null = null;
   #phase: Phase = CONNECTING;
   #attempt = 1;
+  /** What its attempt shows of a backend that is tried again; nearly always none. */
+  #pass: Pass | null = null;
+  /** What went wrong with the attempt that runs, or was the last; null: nothing. */
+  #code: ForwardErrorCode | null = null;
   /** The backends of the attempts that failed; nearly always none. */
   #tried: Backend[] | null = null;
   /** When the head was sent, by performance.now(); 0: nobody wants to know. */
@@ -169,7 +175,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
 
   /** Counts from here to `onEnd` as in flight. */
   start(): void {
-    this.backend.begin(this);
+    this.#beginAttempt();
     this.#context.load.inFlight++;
     this.#context.retryBudget.note();
     if (this.#request.contentLength > this.#context.limits.maxBodyBytes) return this.#refuseBody();
@@ -416,17 +422,29 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#attempt++;
     this.#tried ??= [];
     this.#tried.push(this.backend);
-    const other = this.#targets.pickOther(this.#tried, this.keyHash);
-    if (other !== null) this.#moveTo(other);
+    // That it closed an idle connection just now is no fault of it: everybody does that.
+    const isRace = code === "BACKEND_CLOSED" && this.#isConnectionReused;
+    this.#endAttempt(isRace ? "none" : outcomeOf(0, code));
+    this.backend = this.#targets.pickOther(this.#tried, this.keyHash) ?? this.backend;
+    this.#beginAttempt();
     this.needsFreshConnection = true;
     this.#lastProgressMs = this.#context.coarse.nowMs;
     this.#context.pool(this.backend).acquire(this);
   }
 
-  #moveTo(backend: Backend): void {
-    this.backend.end(this);
-    this.backend = backend;
+  #beginAttempt(): void {
+    const { backend } = this;
     backend.begin(this);
+    if (backend.isJudged) this.#pass = backend.standing.begin(this.#context.coarse.nowMs);
+  }
+
+  #endAttempt(outcome: Outcome): void {
+    const { backend } = this;
+    if (backend.isJudged) {
+      backend.standing.end(this.#pass, outcome, this.#context.coarse.nowMs);
+      this.#pass = null;
+    }
+    backend.end(this);
   }
 
   onClientGone(): void {
@@ -434,6 +452,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     const hasAnswer = this.#phase === ANSWERED && this.#client.isFlushed(); // what it leaves undone is its upload
     if (!this.#isFailed && !hasAnswer) {
       this.status = ERROR_CODES.CLIENT_ABORTED.status;
+      this.#code = "CLIENT_ABORTED";
       this.#context.onFailure(
         this.backend,
         "CLIENT_ABORTED",
@@ -519,6 +538,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   #fail(code: ForwardErrorCode, message: string): void {
     if (this.#isFailed || this.#phase === ENDED) return;
     this.#isFailed = true;
+    this.#code = code;
     this.#abandonAttempt();
     this.#context.onFailure(this.backend, code, message);
     if (this.#client.isAnswered && !this.#client.retractAnswer()) {
@@ -552,7 +572,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#phase = ENDED;
     this.#connection = null;
     this.#leaveEvents();
-    this.backend.end(this);
+    this.#endAttempt(outcomeOf(this.status, this.#code));
     this.#context.load.inFlight--;
     this.#context.onEnd(this);
   }

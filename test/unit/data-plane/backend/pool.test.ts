@@ -1,6 +1,7 @@
 /** What a pool offers its balancer, and what becomes of backends when the members change. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { versionOfOne } from "../../../../src/config/pool-config.ts";
 import type { BackendSnapshot } from "../../../../src/config/snapshot.ts";
 import type { Backend } from "../../../../src/data-plane/backend/backend.ts";
 import type { Balancer, Candidates } from "../../../../src/data-plane/backend/candidates.ts";
@@ -45,11 +46,13 @@ function startPool(
 ) {
   const balancer = new First();
   const pool = new Pool({
-    config: { version: "v1", whenAllUnhealthy, sticky: null },
+    config: { ...versionOfOne("v1", "http://a"), whenAllUnhealthy },
     versionIndex: 0,
     balancer,
     needsLatency: false,
     maxInFlight,
+    nowMs: () => 0,
+    watch: { onStanding: () => {}, onPanic: () => {} },
   });
   const apply = (backends: readonly BackendSnapshot[]) => pool.apply({ version: "v1", backends });
   apply(members);

@@ -1,6 +1,7 @@
 /** A backend that takes no connection is left out, and found again, over real sockets. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { versionOfOne } from "../../../../src/config/pool-config.ts";
 import type { BackendSnapshot } from "../../../../src/config/snapshot.ts";
 import type { Backend } from "../../../../src/data-plane/backend/backend.ts";
 import { Pool } from "../../../../src/data-plane/backend/pool.ts";
@@ -27,11 +28,13 @@ const LIMITS = {
 /** The first backend of the pool is at `port`, where perhaps nobody listens; time passes when the test says so. */
 function startReach(t: TestContext, port: number, backends = 2) {
   const pool = new Pool({
-    config: { version: "v1", whenAllUnhealthy: "use-all", sticky: null },
+    config: versionOfOne("v1", `http://127.0.0.1:${port}`),
     versionIndex: 0,
     balancer: new RoundRobin({ seed: 0, worker: 0, workers: 1 }),
     needsLatency: false,
     maxInFlight: Number.POSITIVE_INFINITY,
+    nowMs: () => 0,
+    watch: { onStanding: () => {}, onPanic: () => {} },
   });
   const members = Array.from({ length: backends }, (_, i): BackendSnapshot => {
     const origin = `http://127.0.0.1:${i === 0 ? port : 9}`;
