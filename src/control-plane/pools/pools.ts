@@ -40,6 +40,8 @@ export class Pools {
   readonly #verdicts = new Map<string, HealthVerdict>();
   #addressesOf: AddressesOf = () => [];
   #snapshot: PoolsSnapshot;
+  /** Counts the changes; the snapshot is made of them when it is wanted: with many backends verdicts come by the hundred. */
+  #revision = 0;
   /** A timer runs: what changes meanwhile waits for its end. */
   #isResting = false;
   #hasChanged = false;
@@ -54,6 +56,7 @@ export class Pools {
 
   /** The latest revision, whether it has been handed on yet or not. */
   get snapshot(): PoolsSnapshot {
+    if (this.#snapshot.revision !== this.#revision) this.#renew();
     return this.#snapshot;
   }
 
@@ -67,30 +70,40 @@ export class Pools {
   }
 
   backendsOf(version: Version): readonly BackendSnapshot[] {
-    return this.#snapshot.pools.find((pool) => pool.version === version)?.backends ?? [];
+    return this.snapshot.pools.find((pool) => pool.version === version)?.backends ?? [];
   }
 
   /** What counts instead of the config's, such as after a change by hand. */
   setSource(version: Version, source: PoolSource): void {
     this.#sources.set(version, source);
-    this.#change();
+    this.#changeMembers();
   }
 
   /** What the names of the targets resolve to from now on. */
   setAddresses(addressesOf: AddressesOf): void {
     this.#addressesOf = addressesOf;
-    this.#change();
+    this.#changeMembers();
   }
 
   setVerdict(version: Version, backend: string, verdict: HealthVerdict): void {
     this.#verdicts.set(keyOf(version, backend), verdict);
+    this.#revision += 1;
     this.#change();
   }
 
-  #change(): void {
+  #changeMembers(): void {
+    this.#revision += 1;
+    this.#renew(); // so that the verdicts of those that left are forgotten, though they come back
+    this.#change();
+  }
+
+  #renew(): void {
     const pools = this.#pools();
     this.#forgetVerdicts(pools);
-    this.#snapshot = Object.freeze({ revision: this.#snapshot.revision + 1, pools });
+    this.#snapshot = Object.freeze({ revision: this.#revision, pools });
+  }
+
+  #change(): void {
     this.#hasChanged = true;
     if (!this.#isResting) this.#tell();
   }
@@ -103,7 +116,7 @@ export class Pools {
       this.#isResting = false;
       this.#tell();
     });
-    this.#parts.onChange(this.#snapshot);
+    this.#parts.onChange(this.snapshot);
   }
 
   #pools(): readonly PoolSnapshot[] {
