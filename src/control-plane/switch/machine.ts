@@ -19,26 +19,19 @@ import type { Version } from "../../core/version.ts";
 import type { SwitchOutcome } from "../../telemetry/switch-metrics.ts";
 import type { Birth } from "../workers/fleet.ts";
 import { Cooldown, entryAgeMs, wholeSeconds } from "./cooldown.ts";
-import { forHistory, type GateResult, judgeGate, type LastProbe, roundMs, summary } from "./gate.ts";
+import { forHistory, type GateResult, type LastProbe, roundMs, summary } from "./gate.ts";
 import type { GateRun } from "./gate-run.ts";
 import { IdempotencyKeys, KEY_LIFE_MS, keyDigest } from "./idempotency-keys.ts";
 import { Maintenance } from "./maintenance.ts";
 import { type Move, refuseUnexpected, refuseUnknown, rollbackTarget } from "./move.ts";
 import type { Phase } from "./phase.ts";
+import { Rehearsals, tooManyCalls } from "./rehearsals.ts";
 import { type Origins, Stage } from "./stage.ts";
 import type { HistoryEntry, NewHistoryEntry, RecoveredState } from "./state-store.ts";
-import {
-  alreadyActive,
-  done,
-  doneFromEntry,
-  type PauseAnswer,
-  type SwitchAnswer,
-  wouldRefuse,
-  wouldSwitch,
-} from "./switch-answer.ts";
+import { alreadyActive, done, doneFromEntry, type PauseAnswer, type SwitchAnswer } from "./switch-answer.ts";
 import type { CallContext, Order, SwitchEffect, SwitchEvent } from "./switch-event.ts";
 import { SwitchRefusal } from "./switch-refusal.ts";
-import { openGate, type RunStep, SwitchRun, stopProbing } from "./switch-run.ts";
+import { type RunStep, SwitchRun, stopProbing } from "./switch-run.ts";
 
 /** A version that was left and may still run what it had begun; moments of the monotonic clock. */
 export interface Drain {
@@ -72,12 +65,6 @@ export interface MachineParts {
   readonly bootId: string;
 }
 
-/** A gate without a switch. */
-interface Rehearsal {
-  readonly call: number;
-  readonly run: GateRun;
-}
-
 const OUTCOMES: Readonly<Partial<Record<ProxyError["code"], SwitchOutcome>>> = {
   SWITCH_IN_PROGRESS: "in_progress",
   EXPECTATION_FAILED: "expectation_failed",
@@ -86,10 +73,6 @@ const OUTCOMES: Readonly<Partial<Record<ProxyError["code"], SwitchOutcome>>> = {
   NOT_READY: "not_ready",
   STATE_WRITE_FAILED: "write_failed",
 };
-
-/** Each has every worker probe its target. */
-const MAX_REHEARSALS = 8;
-const RETRY_AFTER_SECONDS = 1;
 
 /** Who acts when the daemon itself does. */
 const DAEMON: CallContext = { actor: "daemon", idempotencyKey: null, bodyDigest: "" };
@@ -103,7 +86,7 @@ export class SwitchMachine {
   readonly #maintenance: Maintenance;
   readonly #drains = new Map<Version, Drain>();
   readonly #lastProbes = new Map<Version, LastProbe>();
-  #rehearsals: Rehearsal[] = [];
+  readonly #rehearsals: Rehearsals;
   #run: SwitchRun | null = null;
   #snapshot: Snapshot;
   #source: RecoveredState["source"];
@@ -124,6 +107,14 @@ export class SwitchMachine {
     this.#cooldown = new Cooldown(clock, { gapMs: config.switch.minIntervalMs, last: this.#last, bootId });
     this.#keys = new IdempotencyKeys(clock);
     this.#maintenance = new Maintenance(this.#stage);
+    this.#rehearsals = new Rehearsals({
+      stage: this.#stage,
+      check: (move) => this.#check(move),
+      about: (version) => ({ version, backend: this.#backendOf(version), epoch: this.#snapshot.epoch }),
+      noteProbes: (run) => this.#noteProbes(run),
+      answer: (call, answer) => this.#answer(call, answer),
+      refuse: (call, error) => this.#refuse(call, error),
+    });
     this.#rememberKeys(recovered.entries);
   }
 
@@ -135,7 +126,7 @@ export class SwitchMachine {
 
   /** When time has something to do; Infinity: never. */
   get wakeAtMs(): number {
-    const gates = this.#rehearsals.map(({ run }) => run.wakeAtMs);
+    const gates = this.#rehearsals.gates.map(({ wakeAtMs }) => wakeAtMs);
     return Math.min(this.#run?.wakeAtMs ?? Number.POSITIVE_INFINITY, this.#maintenance.wakeAtMs, ...gates);
   }
 
@@ -211,7 +202,7 @@ export class SwitchMachine {
       if (this.#isClosed) throw new SwitchRefusal("NOT_READY", "the daemon is ending; nothing changed");
       if (order.kind === "switch" || order.kind === "rollback") this.#takeKeyed(call, order);
       else if (order.kind === "fail-over") this.#carryOut(call, this.#failOver(order), DAEMON);
-      else if (order.kind === "probe") this.#rehearse(call, order.version, 0, true);
+      else if (order.kind === "probe") this.#rehearsals.probe(call, order.version, 0, true);
       else if (order.kind === "pause") this.#maintenance.pause(call, order.call, order.actor);
       else this.#answer(call, this.#maintenance.resume(order.actor));
     } catch (error) {
@@ -248,7 +239,7 @@ export class SwitchMachine {
       return this.#answer(call, alreadyActive(to, { backend: this.#backendOf(to), epoch, isDryRun: dryRun }));
     }
     const move: Move = { from, to, trigger: "switch", force, reason, expect, waitMs, holdMs };
-    if (dryRun) this.#rehearseMove(call, move);
+    if (dryRun) this.#rehearsals.rehearse(call, move);
     else this.#carryOut(call, move, context);
   }
 
@@ -270,33 +261,6 @@ export class SwitchMachine {
     const { activeVersion: from } = this.#snapshot;
     const expect = null;
     return { from, to, trigger: "fail-over", force: false, reason, expect, waitMs: 0, holdMs: 0 };
-  }
-
-  /** All checks and the gate, without the lock and without a trace. */
-  #rehearseMove(call: number, move: Move): void {
-    if (this.#rehearsals.length >= MAX_REHEARSALS) throw tooManyCalls("dry runs probe");
-    try {
-      this.#check(move);
-      if (!move.force) return this.#rehearse(call, move.to, move.waitMs);
-      if (this.#stage.listening.size === 0) judgeGate(move.to, []);
-      this.#answer(call, wouldSwitch(this.#rehearsed(move.to), { outcome: "skipped", workers: [] }));
-    } catch (error) {
-      this.#answerDry(call, move.to, error);
-    }
-  }
-
-  #rehearse(call: number, version: Version, waitMs: number, isBrief = false): void {
-    this.#rehearsals.push({ call, run: openGate(this.#stage, version, waitMs, isBrief) });
-    this.#lookAtRehearsals();
-  }
-
-  #answerDry(call: number, version: Version, error: unknown): void {
-    if (error instanceof SwitchRefusal) this.#answer(call, wouldRefuse(this.#rehearsed(version), error));
-    else this.#refuse(call, error);
-  }
-
-  #rehearsed(version: Version) {
-    return { version, backend: this.#backendOf(version), epoch: this.#snapshot.epoch };
   }
 
   /** The checks that need no probe. @throws SwitchRefusal */
@@ -388,29 +352,15 @@ export class SwitchMachine {
 
   #openGates(): readonly GateRun[] {
     const gate = this.#run?.gate ?? null;
-    return [...this.#rehearsals.map(({ run }) => run), ...(gate === null ? [] : [gate])];
+    return [...this.#rehearsals.gates, ...(gate === null ? [] : [gate])];
   }
 
   #lookAtGates(): void {
-    this.#lookAtRehearsals();
+    this.#rehearsals.look();
     const gate = this.#run?.gate ?? null;
     if (gate === null || this.#run === null) return;
     if (gate.isOver(this.#stage.clock.nowMs())) this.#noteProbes(gate);
     this.#go(this.#run.onGate());
-  }
-
-  #lookAtRehearsals(): void {
-    const nowMs = this.#stage.clock.nowMs();
-    const over = this.#rehearsals.filter(({ run }) => run.isOver(nowMs));
-    this.#rehearsals = this.#rehearsals.filter((each) => !over.includes(each));
-    for (const { call, run } of over) {
-      this.#noteProbes(run);
-      try {
-        this.#answer(call, wouldSwitch(this.#rehearsed(run.version), judgeGate(run.version, run.result)));
-      } catch (error) {
-        this.#answerDry(call, run.version, error);
-      }
-    }
   }
 
   #noteProbes({ version, result }: GateRun): void {
@@ -461,7 +411,7 @@ export class SwitchMachine {
   #passTime(): void {
     const nowMs = this.#stage.clock.nowMs();
     this.#maintenance.time();
-    for (const { run } of this.#rehearsals) stopProbing(this.#stage, run, run.time(nowMs));
+    this.#rehearsals.time(nowMs);
     if (this.#run?.isPersistOverdue === true) this.#run.givePersistUp();
     const gate = this.#run?.gate ?? null;
     if (gate !== null) stopProbing(this.#stage, gate, gate.time(nowMs));
@@ -536,9 +486,4 @@ export class SwitchMachine {
       });
     }
   }
-}
-
-function tooManyCalls(which: string): SwitchRefusal {
-  const message = `too many ${which} already; try again when some have been answered`;
-  return new SwitchRefusal("TOO_MANY_CALLS", message, { retryAfterSeconds: RETRY_AFTER_SECONDS });
 }

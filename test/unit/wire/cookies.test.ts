@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { cookieEnd, cookieStart } from "../../../src/wire/cookies.ts";
 import { requestHead } from "../../support/heads.ts";
 
-function valueOf(name: string, ...fields: string[]): string | null {
+function found(name: string, ...fields: string[]): string | null {
   const { fields: head } = requestHead("GET / HTTP/1.1", ["Host: h", ...fields, "Accept: */*"]);
   const start = cookieStart(head, name);
   return start === -1 ? null : head.text.slice(start, cookieEnd(head, start));
@@ -30,6 +30,6 @@ for (const { what, fields, value } of [
   { what: "has no field at all", fields: [], value: null },
 ] as const) {
   test(`a cookie that ${what}: ${value === null ? "none" : JSON.stringify(value)}`, () => {
-    assert.equal(valueOf("a", ...fields), value);
+    assert.equal(found("a", ...fields), value);
   });
 }
