@@ -99,7 +99,11 @@ function adminConfig(admin: Settings["admin"], { socketPath, tokens, tls }: Foun
 
 /** What workers need not know, they cannot lose: they deal with strangers. They sign cookies, so they need those secrets. */
 export function withoutSecrets(config: Config): Config {
-  return { ...config, admin: { ...config.admin, token: null, tokens: [], tls: null } };
+  return {
+    ...config,
+    backends: config.backends.map((version) => ({ ...version, health: null })), // the primary alone probes by it
+    admin: { ...config.admin, token: null, tokens: [], tls: null },
+  };
 }
 
 function switchConfig({ probe, hold, drain, ...limits }: Settings["switch"]): Config["switch"] {

@@ -175,9 +175,12 @@ test("a secret comes from the config, from its file, trimmed, or is made: anothe
   assert.notEqual(one, other);
 });
 
-test("workers get the secret they sign with, and a pool as it is, frozen", async (t) => {
-  const { config, first } = await load(t, `{ ${TARGETS}, sticky: {}, outlier: {} }`);
-  assert.deepEqual(structuredClone(withoutSecrets(config).backends), config.backends);
+test("workers get the secret they sign with, but none of the probes that they do not send", async (t) => {
+  const health = `{ headers: { Authorization: "Bearer s3cret" } }`;
+  const { config, first } = await load(t, `{ ${TARGETS}, sticky: {}, outlier: {}, health: ${health} }`);
+  assert.notEqual(first.health, null);
+  const expected = config.backends.map((version) => ({ ...version, health: null }));
+  assert.deepEqual(structuredClone(withoutSecrets(config).backends), expected);
   assert.ok(Object.isFrozen(first.targets[0]) && Object.isFrozen(first.sticky));
 });
 
