@@ -1,9 +1,15 @@
 /** A backend of the data plane in no pool: nobody picks it, and nobody wants to know of its changes. */
 import { initialPools } from "../../src/config/initial-pools.ts";
 import { versionOfOne } from "../../src/config/pool-config.ts";
+import type { BackendSnapshot } from "../../src/config/snapshot.ts";
 import { Backend } from "../../src/data-plane/backend/backend.ts";
 
-export function backendOf(version: string, origin: string, versionIndex = 0): Backend {
+export function backendOf(
+  version: string,
+  origin: string,
+  versionIndex = 0,
+  more: Partial<BackendSnapshot> = {},
+): Backend {
   const snapshot = initialPools([versionOfOne(version, origin)]).pools[0]?.backends[0];
   if (snapshot === undefined) throw new Error("a version in the short form has a backend");
   const owner = {
@@ -17,5 +23,5 @@ export function backendOf(version: string, origin: string, versionIndex = 0): Ba
     standingChanged: () => {},
     onStanding: () => {},
   };
-  return new Backend(snapshot, owner);
+  return new Backend({ ...snapshot, ...more }, owner);
 }

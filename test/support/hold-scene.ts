@@ -40,6 +40,7 @@ const UPSTREAM: Partial<Config["upstream"]> = {
   maxQueue: MANY,
   maxHeaderBytes: 16_384,
   maxHeaderCount: 100,
+  resolvers: [],
 };
 
 type Origin = Pick<RawBackend, "url">;

@@ -7,7 +7,7 @@
 import { connect as connectTcp, isIP, type Socket, type TcpNetConnectOpts } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { ProxyError } from "../../core/errors.ts";
-import { Addresses } from "./addresses.ts";
+import { Addresses, type ConnectTarget } from "./addresses.ts";
 import { keepReadingAfterFailedWrite } from "./backend-socket.ts";
 
 export interface ConnectLimits {
@@ -18,6 +18,8 @@ export interface ConnectLimits {
 
 /** A peer that vanished without a word is found by the kernel after about this and its own probes. */
 const PROBE_IDLE_AFTER_MS = 60_000;
+
+type Done = (error: ProxyError | null, socket: Socket | null) => void;
 
 export class Connector {
   readonly #origin: URL;
@@ -35,9 +37,14 @@ export class Connector {
     this.#addresses = new Addresses(this.#host);
   }
 
-  /** For the next connections. @param addresses IP addresses; empty: the name is looked up when connecting. */
-  setAddresses(addresses: readonly string[]): void {
-    this.#addresses.set(addresses);
+  /**
+   * For the next connections.
+   *
+   * @param addresses IP addresses; empty: the name is looked up when connecting.
+   * @param mayBeOld where none of them can be connected to, the name is looked up too.
+   */
+  setAddresses(addresses: readonly string[], mayBeOld = false): void {
+    this.#addresses.set(addresses, mayBeOld);
   }
 
   /**
@@ -45,9 +52,39 @@ export class Connector {
    *
    * @returns gives it up; nothing is called back then.
    */
-  connect(done: (error: ProxyError | null, socket: Socket | null) => void): () => void {
+  connect(done: Done): () => void {
+    let cancel = this.#open(this.#addresses.next(), (error, socket) => {
+      if (error?.code !== "BACKEND_CONNECT_FAILED" || !this.#addresses.areDoubtful)
+        return done(error, socket);
+      cancel = this.#findOthers((others) => {
+        if (others === null) done(error, null);
+        else cancel = this.#open(others, done);
+      });
+    });
+    return () => cancel();
+  }
+
+  /** Calls back once, in the time that there is to connect. @returns gives it up; nothing is called back then. */
+  #findOthers(found: (target: ConnectTarget | null) => void): () => void {
+    let isOver = false;
+    const end = (): void => {
+      isOver = true;
+      clearTimeout(timer);
+    };
+    const settle = (target: ConnectTarget | null): void => {
+      if (isOver) return;
+      end();
+      found(target);
+    };
+    const timer = setTimeout(settle, this.#limits.connectTimeoutMs, null); // getaddrinfo(3) has a limit of its own
+    this.#addresses.findOthers(settle);
+    return end;
+  }
+
+  #open(target: ConnectTarget, done: Done): () => void {
     const isTls = this.#origin.protocol === "https:";
-    const socket = isTls ? this.#openTls() : connectTcp({ ...this.#address(), noDelay: true });
+    const options = this.#options(target);
+    const socket = isTls ? this.#openTls(options) : connectTcp({ ...options, noDelay: true });
     let timer = setTimeout(onTimeout, this.#limits.connectTimeoutMs);
     const { origin } = this.#origin;
     const settle = (error: ProxyError | null): void => {
@@ -94,13 +131,13 @@ export class Connector {
   }
 
   /** Half-open: how the backend's end is taken is for the reader to say. */
-  #address(): TcpNetConnectOpts {
-    return { ...this.#addresses.next(), port: this.#port, allowHalfOpen: true };
+  #options(target: ConnectTarget): TcpNetConnectOpts {
+    return { ...target, port: this.#port, allowHalfOpen: true };
   }
 
-  #openTls(): Socket {
+  #openTls(options: TcpNetConnectOpts): Socket {
     const socket = connectTls({
-      ...this.#address(),
+      ...options,
       ...(isIP(this.#host) === 0 ? { servername: this.#host } : {}),
       ALPNProtocols: ["http/1.1"],
       session: this.#session,

@@ -96,11 +96,12 @@ export class ConnectionPool implements ConnectionOwner {
    * at once when it is idle, else when what runs on it has ended.
    *
    * @param addresses IP addresses; empty: not known, so that none has left.
+   * @param mayBeOld see connect.ts.
    */
-  setAddresses(addresses: readonly string[]): void {
+  setAddresses(addresses: readonly string[], mayBeOld = false): void {
     const before = this.#addresses;
     this.#addresses = new Set(addresses);
-    this.#connector.setAddresses(addresses);
+    this.#connector.setAddresses(addresses, mayBeOld);
     const haveLeft = before.size === 0 || [...before].some((address) => !this.#addresses.has(address));
     this.#hasLeavers = addresses.length > 0 && this.#size > 0 && (this.#hasLeavers || haveLeft);
     if (!this.#hasLeavers) return;

@@ -53,11 +53,13 @@ export class ConnectionPools {
 
   /** Those that came get a pool; all get their addresses and limits anew: the total is shared by as many as there are. */
   update(backends: readonly Backend[]): void {
+    // The system may know of a change before the primary looks again; of what was asked elsewhere it knows nothing.
+    const mayBeOld = this.#config.upstream.resolvers.length === 0;
     for (const backend of backends) {
       const limits = poolLimits(this.#config, this.#share, backends.length, backend.versionIndex);
       const pool = this.#pools.get(backend) ?? new ConnectionPool(new URL(backend.origin), limits);
       pool.limits = limits;
-      pool.setAddresses(backend.addresses);
+      pool.setAddresses(backend.addresses, mayBeOld && backend.name === backend.origin);
       this.#pools.set(backend, pool);
     }
   }

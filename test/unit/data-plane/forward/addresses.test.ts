@@ -74,7 +74,7 @@ function order(addresses: Addresses): Promise<string> {
 
 test("addresses of the other family are only a way out", async () => {
   const addresses = new Addresses("backend.test");
-  addresses.set(["10.0.0.1", "10.0.0.2", "fd00::1", "fd00::2"]);
+  addresses.set(["10.0.0.1", "10.0.0.2", "fd00::1", "fd00::2"], false);
   assert.deepEqual(await Promise.all([1, 2, 3].map(() => order(addresses))), [
     "10.0.0.1 10.0.0.2 fd00::1 fd00::2",
     "10.0.0.2 10.0.0.1 fd00::1 fd00::2",
@@ -101,7 +101,7 @@ test("TLS asks for the name, whatever address it goes to", limit, async (t) => {
 
 test("an address as host is connected to as it is, whatever is given", () => {
   const addresses = new Addresses("10.0.0.1");
-  addresses.set(["10.0.0.1"]);
+  addresses.set(["10.0.0.1"], true);
   assert.deepEqual(addresses.next(), { host: "10.0.0.1" });
 });
 
@@ -118,4 +118,67 @@ test("a name that can no longer be looked up is connected to where it was last",
   connector.setAddresses(["127.0.0.2"]);
   connector.setAddresses([]);
   assert.equal(await peerOf(t, connector), "127.0.0.2");
+});
+
+// ── addresses that may be old ─────────────────────────────────────────────────────────────────────
+
+test(
+  "where no given address takes a connection, those that the name has by now are tried",
+  limit,
+  async (t) => {
+    const port = await startOn(t, ["127.0.0.1"]);
+    const connector = new Connector(new URL(`http://localhost:${port}`), LIMITS);
+    connector.setAddresses(["127.0.0.2", "127.0.0.3"], true);
+    for (let i = 0; i < 3; i++) assert.equal(await peerOf(t, connector), "127.0.0.1");
+  },
+);
+
+test(
+  "addresses that are not old, such as the one of a backend of its own, are all that is tried",
+  limit,
+  async (t) => {
+    const port = await startOn(t, ["127.0.0.1"]);
+    const connector = new Connector(new URL(`http://localhost:${port}`), LIMITS);
+    connector.setAddresses(["127.0.0.2"]);
+    await assert.rejects(open(t, connector), /connect ECONNREFUSED 127\.0\.0\.2/);
+  },
+);
+
+test("a name that has no others, or cannot be looked up, fails as it did", limit, async (t) => {
+  const port = await freePort();
+  for (const host of ["localhost", "never.invalid"]) {
+    const connector = new Connector(new URL(`http://${host}:${port}`), LIMITS);
+    connector.setAddresses(["127.0.0.1", "::1"], true);
+    await assert.rejects(open(t, connector), /: connect E[A-Z]+ (127\.0\.0\.1|::1)/);
+  }
+});
+
+test(
+  "one that is given up while the name is looked up calls nothing back and opens nothing",
+  limit,
+  async (t) => {
+    const backend = await startRawBackend(t, (socket) => socket.resume());
+    const connector = new Connector(new URL(`http://localhost:${backend.port}`), LIMITS);
+    connector.setAddresses(["127.0.0.2"], true);
+    let isTold = false;
+    const cancel = connector.connect(() => {
+      isTold = true;
+    });
+    const refused = new Connector(new URL(`http://127.0.0.2:${backend.port}`), LIMITS);
+    await assert.rejects(open(t, refused)); // so the first one was refused too, just before
+    cancel();
+    const later = new Connector(new URL(backend.url), LIMITS);
+    connector.setAddresses([]);
+    await peerOf(t, connector); // looked up after the one that was given up
+    await peerOf(t, later);
+    assert.deepEqual([isTold, backend.connectionsTotal], [false, 2]);
+  },
+);
+
+test("an address that was tried is not tried once more", limit, async (t) => {
+  const backend = await startRawBackend(t, (socket) => void socket.once("data", () => socket.end()));
+  const connector = new Connector(new URL(`https://localhost:${backend.port}`), LIMITS);
+  connector.setAddresses(["127.0.0.1", "::1"], true);
+  await assert.rejects(open(t, connector));
+  assert.equal(backend.connectionsTotal, 1);
 });

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { versionOfOne } from "../../../../src/config/pool-config.ts";
 import type { Config } from "../../../../src/config/schema.ts";
 import { ConnectionPools, poolLimits } from "../../../../src/data-plane/forward/pools.ts";
+import { startRawBackend } from "../../../support/backend.ts";
 import { backendOf } from "../../../support/backend-of.ts";
 import { onTestEnd } from "../../../support/cleanup.ts";
 
@@ -12,7 +13,7 @@ function configOf(upstream: Partial<Config["upstream"]>, backends: number): Conf
   return {
     backends: Array.from({ length: backends }, (_, i) => versionOfOne(`v${i}`, "http://h")),
     upstream: {
-      connectTimeoutMs: 1,
+      connectTimeoutMs: 2_000,
       tlsHandshakeTimeoutMs: 2,
       keepAliveTimeoutMs: 3,
       maxConnections: 400,
@@ -21,6 +22,7 @@ function configOf(upstream: Partial<Config["upstream"]>, backends: number): Conf
       maxQueue: 1_000,
       maxHeaderBytes: 4,
       maxHeaderCount: 5,
+      resolvers: [],
       ...upstream,
     },
   } as unknown as Config;
@@ -63,7 +65,7 @@ test("no queue and no idle connections mean none, in every worker", () => {
 test("what is no number of things is the same in every worker", () => {
   for (const limits of limitsOf({}, 2, 3)) {
     const { connectTimeoutMs, tlsHandshakeTimeoutMs, keepAliveTimeoutMs } = limits;
-    assert.deepEqual([connectTimeoutMs, tlsHandshakeTimeoutMs, keepAliveTimeoutMs], [1, 2, 3]);
+    assert.deepEqual([connectTimeoutMs, tlsHandshakeTimeoutMs, keepAliveTimeoutMs], [2_000, 2, 3]);
     assert.deepEqual([limits.maxHeaderBytes, limits.maxHeaderCount], [4, 5]);
   }
 });
@@ -79,4 +81,21 @@ test("each backend has one pool, its own", (t) => {
   );
   assert.deepEqual(backends.map(pool), pools);
   assert.notEqual(pools[0], pools[1]);
+});
+
+test("only a name that the system looked up is looked up once more where its addresses fail", async (t) => {
+  const { port } = await startRawBackend(t, (socket) => socket.resume()); // at 127.0.0.1
+  const origin = `http://localhost:${port}`;
+  const openTo = (name: string, resolvers: readonly string[]): Promise<string> => {
+    const backend = backendOf("v1", origin, 0, { name, addresses: ["127.0.0.2"] });
+    const pool = new ConnectionPools(configOf({ resolvers }, 1), { index: 0, workers: 1 }, [backend]).of(
+      backend,
+    );
+    onTestEnd(t, () => pool.destroy());
+    return new Promise((resolve) => void pool.openSpare((error) => resolve(error?.code ?? "open")));
+  };
+  assert.equal(await openTo(origin, []), "open");
+  assert.equal(await openTo(origin, ["10.0.0.53"]), "BACKEND_CONNECT_FAILED", "it was asked for elsewhere");
+  const ofAll = `http://127.0.0.2:${port}`;
+  assert.equal(await openTo(ofAll, []), "BACKEND_CONNECT_FAILED", "it is that address and no other");
 });
