@@ -116,6 +116,11 @@ async function startPrimary(config: Config): Promise<void> {
       supervisor.killAll();
       process.exit(1);
     },
+    onStartFailed: (message) => {
+      log.fatal(`a worker cannot start: ${message}`);
+      supervisor.killAll();
+      process.exit(1);
+    },
   });
   const switcher: Switcher = new Switcher({
     config,

@@ -7,12 +7,12 @@
 import cluster from "node:cluster";
 import type { Config } from "./config/schema.ts";
 import { systemClock } from "./core/clock.ts";
-import type { ForwardErrorCode } from "./core/errors.ts";
+import { type ForwardErrorCode, StartError } from "./core/errors.ts";
 import { looseShareOf } from "./core/share.ts";
 import { afterInBackground, systemTimers } from "./core/timers.ts";
 import type { Version } from "./core/version.ts";
 import type { OfVersion } from "./data-plane/backend/backend.ts";
-import { createPool } from "./data-plane/create-pool.ts";
+import { loadPools } from "./data-plane/create-pool.ts";
 import { ask } from "./data-plane/forward/ask.ts";
 import { isUpstreamFailure, reasonOf } from "./data-plane/forward/failures.ts";
 import type { HeaderPolicy } from "./data-plane/forward/headers.ts";
@@ -63,9 +63,15 @@ export function runWorker(): void {
   // Otherwise node:cluster exits at once when the primary is gone, and cuts what runs.
   if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
   let running: RunningWorker | null = null;
+  const early: ToWorker[] = []; // what comes while the balancers are loaded, in its order
   const channel = new Channel<FromWorker, ToWorker>(process as IpcEnd, "worker", (message, handle) => {
-    if (message.type === "start") running = startWorker(message, handle, channel);
-    else running?.obey(message);
+    if (message.type === "start") {
+      void startWorker(message, handle, channel).then((worker) => {
+        running = worker;
+        for (const each of early) worker.obey(each);
+      });
+    } else if (running === null) early.push(message);
+    else running.obey(message);
   });
   process.on("disconnect", () => {
     if (running === null) process.exit(1);
@@ -78,7 +84,11 @@ interface RunningWorker {
   obey(message: ToWorker): void;
 }
 
-function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker, ToWorker>): RunningWorker {
+async function startWorker(
+  start: Start,
+  handle: unknown,
+  channel: Channel<FromWorker, ToWorker>,
+): Promise<RunningWorker> {
   const { config, snapshot } = start;
   const share = { index: start.index, workers: start.workers };
   const log = createLogger({ level: config.log.level, role: "worker", worker: start.index + 1 });
@@ -87,12 +97,20 @@ function startWorker(start: Start, handle: unknown, channel: Channel<FromWorker,
     process.exit(1);
   });
 
-  const serving = new Serving({
-    versions: config.backends,
-    snapshot,
-    pools: start.pools,
-    createPool: (version, index) => createPool(version, index, share, logStandings(log)),
+  const createPool = await loadPools(config.backends, {
+    share,
+    watch: logStandings(log),
+    onBalancerFault: ({ version, balance }, what, cause) =>
+      log.error(
+        { version, algorithm: balance.algorithm, fault: what, err: cause },
+        "a balancer failed; another backend is taken, here and whenever it does so again",
+      ),
+  }).catch(async (error: unknown) => {
+    if (!(error instanceof StartError)) throw error;
+    await channel.sendLast({ type: "start-failed", message: error.message });
+    process.exit(1);
   });
+  const serving = new Serving({ versions: config.backends, snapshot, pools: start.pools, createPool });
   const connections = new ConnectionPools(config, share, serving.backends);
   const pool = connections.of;
   const reach = new Reach({ connections: pool, after: afterInBackground, random: Math.random });

@@ -5,21 +5,54 @@ import type { VersionConfig } from "../config/pool-config.ts";
 import { systemClock } from "../core/clock.ts";
 import { looseShareOf, type Share } from "../core/share.ts";
 import { Pool, type PoolWatch } from "./backend/pool.ts";
-import { RoundRobin } from "./pick/round-robin.ts";
+import type { BalancerKind } from "./pick/balancer.ts";
+import { keyHash } from "./pick/key.ts";
+import { BALANCERS, loadBalancer } from "./pick/registry.ts";
 
-export function createPool(
+export interface CreatePoolOptions {
+  readonly share: Share;
+  readonly watch: PoolWatch;
+  /** A balancer of the operator did something wrong, and another backend was taken; once for each pool. */
+  readonly onBalancerFault: (config: VersionConfig, what: string, cause: unknown) => void;
+}
+
+export type CreatePool = (config: VersionConfig, versionIndex: number) => Pool;
+
+/**
+ * Loads the balancer of every version, before anything is served by them.
+ *
+ * @throws StartError about the module of a balancer.
+ */
+export async function loadPools(
+  versions: readonly VersionConfig[],
+  options: CreatePoolOptions,
+): Promise<CreatePool> {
+  const loading = versions.map(async (config) => {
+    const tell = (what: string, cause: unknown): void => options.onBalancerFault(config, what, cause);
+    return loadBalancer(config.balance.algorithm, tell);
+  });
+  const kinds = await Promise.all(loading);
+  return (config, versionIndex) => {
+    const kind = kinds[versionIndex] ?? BALANCERS["round-robin"]; // never: one was loaded for each version
+    return createPool(config, versionIndex, kind, options);
+  };
+}
+
+function createPool(
   config: VersionConfig,
   versionIndex: number,
-  share: Share,
-  watch: PoolWatch,
+  kind: BalancerKind,
+  { share, watch }: CreatePoolOptions,
 ): Pool {
   const { maxInFlight } = config.limits;
   const isLimited = maxInFlight !== Number.POSITIVE_INFINITY;
+  const seed = Math.floor(Math.random() * 2 ** 31);
   return new Pool({
     config,
     versionIndex,
-    balancer: new RoundRobin({ seed: 0, worker: share.index, workers: share.workers }),
-    needsLatency: false,
+    balancer: kind.create({ seed, worker: share.index, workers: share.workers }),
+    ...(kind.needsKey ? { keyHash: keyHash(config.balance.key) } : {}),
+    needsLatency: kind.needsLatency,
     maxInFlight: isLimited ? looseShareOf(maxInFlight, share) : maxInFlight,
     nowMs: systemClock.nowMs,
     watch,

@@ -13,7 +13,7 @@ import { admit } from "./admit/admit.ts";
 import type { OfVersion } from "./backend/backend.ts";
 import { errorFields, errorText } from "./forward/error-reply.ts";
 import { Exchange, type ForwardContext } from "./forward/exchange.ts";
-import { forwardedRequest } from "./forward/headers.ts";
+import { clientOf, forwardedRequest } from "./forward/headers.ts";
 import { answerAsLast } from "./forward/max-forwards.ts";
 import type { Way } from "./held-request.ts";
 import type { Hold } from "./hold.ts";
@@ -95,7 +95,11 @@ export function createPipeline(steps: Steps): OnRequest {
     }
     if (isHeld) return hold.take(client, head, way);
     const pinned = active.sticky === null ? null : active.sticky.backendOf(head.fields);
-    const backend = pinned !== null && active.weightOf(pinned) > 0 ? pinned : active.pick(0);
+    const keyHash =
+      active.keyHash === null
+        ? 0
+        : active.keyHash(head.fields, admitted.target, clientOf(head, client.side, forward.policy));
+    const backend = pinned !== null && active.weightOf(pinned) > 0 ? pinned : active.pick(keyHash);
     if (backend === null) {
       const message = `no backend of ${active.version} is available`;
       return refuse(active, client, method, "NO_BACKEND_AVAILABLE", message);
@@ -107,6 +111,7 @@ export function createPipeline(steps: Steps): OnRequest {
     const startedAtMs = heldSinceMs === 0 ? performance.now() : heldSinceMs;
     const exchange = new Exchange(forward, client, active, backend, request, startedAtMs);
     exchange.pinned = pinned;
+    exchange.keyHash = keyHash;
     client.run(exchange);
     exchange.start();
   };

@@ -82,6 +82,8 @@ export type FromWorker =
   | { type: "hello" }
   | { type: "listening" }
   | { type: "listen-failed"; code: string; message: string }
+  /** What the worker was told to start with does not work; it ends. */
+  | { type: "start-failed"; message: string }
   | { type: "prepared"; gate: number; report: PrepareReport }
   | { type: "held"; hold: number }
   | { type: "applied"; epoch: number }

@@ -65,6 +65,8 @@ export interface SupervisorOptions {
   readonly onWorkerState?: (worker: number, pid: number, state: WorkerState | "gone") => void;
   /** A worker cannot listen: nothing that a restart would mend. */
   readonly onListenFailed: (message: string) => void;
+  /** A worker cannot start, and not all have ever listened. */
+  readonly onStartFailed: (message: string) => void;
 }
 
 export class Supervisor implements Fleet {
@@ -265,6 +267,11 @@ export class Supervisor implements Fleet {
         return;
       case "listen-failed":
         this.#options.onListenFailed(message.message);
+        return;
+      case "start-failed":
+        // Later the others go on: what has served until now was broken while it did, and may be mended.
+        if (this.#onAllListening !== null) this.#options.onStartFailed(message.message);
+        else this.#options.log.error({ worker: slot.id }, `a worker cannot start: ${message.message}`);
         return;
       case "stats":
         process.stats = message.stats;

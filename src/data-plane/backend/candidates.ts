@@ -4,6 +4,7 @@
  * A balancer only chooses: whether a backend is available, and how much of its weight counts now, is judged by the
  * pool and written into the columns that the balancer reads.
  */
+import type { Fields } from "../../wire/fields.ts";
 
 /** What a balancer sees of a pool: one row for each backend, in columns; the same row is the same backend. */
 export interface Candidates {
@@ -29,3 +30,10 @@ export interface Balancer {
    */
   pick(candidates: Candidates, keyHash: number): number;
 }
+
+/**
+ * The hash of what a request goes by.
+ *
+ * @param target path and query, or `*`. @param clientAddress who the client is, behind trusted proxies.
+ */
+export type KeyHash = (fields: Fields, target: string, clientAddress: string) => number;

@@ -8,7 +8,7 @@ import type { VersionConfig } from "../../config/pool-config.ts";
 import type { PoolSnapshot } from "../../config/snapshot.ts";
 import type { Version } from "../../core/version.ts";
 import { Backend, type BackendOwner } from "./backend.ts";
-import type { Balancer } from "./candidates.ts";
+import type { Balancer, KeyHash } from "./candidates.ts";
 import { Columns } from "./columns.ts";
 import { canSpareOne, judgeAll, restoreSurplus } from "./judging.ts";
 import type { StandingEvent } from "./standing.ts";
@@ -26,6 +26,8 @@ export interface PoolOptions {
   /** Its place in the config. */
   readonly versionIndex: number;
   readonly balancer: Balancer;
+  /** What the balancer hashes of a request; when left out, nothing. */
+  readonly keyHash?: KeyHash;
   /** Whether the balancer wants to know how soon answers begin. */
   readonly needsLatency: boolean;
   /** Of one backend, in this worker; Infinity: none. */
@@ -51,6 +53,8 @@ export class Pool implements BackendOwner {
   readonly version: Version;
   readonly versionIndex: number;
   readonly needsLatency: boolean;
+  /** null: the balancer goes by no key, and each has 0. */
+  readonly keyHash: KeyHash | null;
   /** null: no cookie ties a client to a backend. */
   readonly sticky: Sticky | null;
   /** No backend is fit, and all are used all the same. */
@@ -72,6 +76,7 @@ export class Pool implements BackendOwner {
     this.version = options.config.version;
     this.versionIndex = options.versionIndex;
     this.needsLatency = options.needsLatency;
+    this.keyHash = options.keyHash ?? null;
     const { sticky, version } = options.config;
     this.sticky = sticky === null ? null : new Sticky(sticky, version);
   }

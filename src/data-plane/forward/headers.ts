@@ -187,28 +187,49 @@ function forwardedLines(
   return client.lastLines;
 }
 
+/** Who the client of a request is, behind the proxies that are trusted: what `X-Real-IP` says. */
+export function clientOf(
+  head: RequestHead,
+  { address, isTrusted }: ClientSide,
+  policy: Pick<HeaderPolicy, "isTrusted">,
+): string {
+  return isTrusted ? clientAddress(address, forwardedLists(head).clients, policy.isTrusted) : address;
+}
+
+/** A list that the client has named in `Connection` ends here; ours begins anew. */
+function forwardedLists({ fields, connection: { named } }: RequestHead) {
+  const forwardedFor = named?.has("x-forwarded-for") ? "" : fields.joined(Kind.X_FORWARDED_FOR);
+  const forwarded = named?.has("forwarded") ? "" : fields.joined(Kind.FORWARDED);
+  return {
+    forwardedFor,
+    forwarded,
+    get clients(): string {
+      return forwardedFor === "" ? parseForwardedFor(forwarded) : forwardedFor;
+    },
+  };
+}
+
 /** Lists are appended to whoever sent them: read from the right they are true up to the first who is not trusted. */
 function composeForwarded(
-  { fields, connection: { named } }: RequestHead,
+  head: RequestHead,
   client: ClientSide,
   host: string | null,
   policy: HeaderPolicy,
 ): string {
+  const { fields } = head;
   const { address, isTrusted, protocol } = client;
   let lines = "";
-  // A list that the client has named in `Connection` ends here; ours begins anew.
-  const forwardedFor = named?.has("x-forwarded-for") ? "" : fields.joined(Kind.X_FORWARDED_FOR);
-  const forwarded = named?.has("forwarded") ? "" : fields.joined(Kind.FORWARDED);
+  const lists = forwardedLists(head);
+  const { forwardedFor, forwarded } = lists;
   const saidProtocol = isTrusted ? firstOf(fields.joined(Kind.X_FORWARDED_PROTO)) : "";
   const saidHost = isTrusted ? firstOf(fields.joined(Kind.X_FORWARDED_HOST)) : "";
   if (policy.hasXForwarded) {
     const clientsHost = saidHost === "" ? host : saidHost;
-    const list = forwardedFor === "" ? parseForwardedFor(forwarded) : forwardedFor;
     lines +=
       `X-Forwarded-For: ${forwardedFor === "" ? address : `${forwardedFor}, ${address}`}\r\n` +
       `X-Forwarded-Proto: ${saidProtocol === "" ? protocol : saidProtocol}\r\n` +
       (clientsHost ? `X-Forwarded-Host: ${clientsHost}\r\n` : "") +
-      `X-Real-IP: ${clientAddress(address, list, policy.isTrusted)}\r\n`;
+      `X-Real-IP: ${clientAddress(address, lists.clients, policy.isTrusted)}\r\n`;
   }
   if (policy.hasForwarded) {
     const element = forwardedElement({ address, host, protocol, by: policy.ownName });

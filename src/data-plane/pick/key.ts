@@ -8,10 +8,8 @@
 import type { BalanceKey } from "../../config/pool-config.ts";
 import { cookieEnd, cookieStart } from "../../wire/cookies.ts";
 import type { Fields } from "../../wire/fields.ts";
+import type { KeyHash } from "../backend/candidates.ts";
 import { hashOf } from "./hash.ts";
-
-/** @param target path and query, or `*`. @param clientAddress who the client is, behind trusted proxies. */
-export type KeyHash = (fields: Fields, target: string, clientAddress: string) => number;
 
 /** What reads the hash of each request for a version. */
 export function keyHash(key: BalanceKey): KeyHash {

@@ -39,6 +39,7 @@ async function makeSupervisor(t: TestContext) {
     workerFlags: [],
     onAdminCall: async () => ({ status: 200, headers: {}, body: "" }),
     onListenFailed: () => {},
+    onStartFailed: (message) => void events.push(message),
   });
   onTestEnd(t, () => supervisor.killAll());
   return { supervisor, events };
