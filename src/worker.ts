@@ -191,7 +191,7 @@ async function startWorker(
         countFailure(backend, code);
         recorder.retry(backend);
       },
-      onUnreachable: (backend) => reach.lose(backend),
+      onUnreachable: (backend) => reach.doubt(backend),
     },
     recorder,
   });

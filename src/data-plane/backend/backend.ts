@@ -48,7 +48,7 @@ export class Backend implements OfVersion {
   readonly streams = new Set<LongRunning>();
   /** Where it stands in its pool; -1: it has left. */
   row = -1;
-  /** A connection to it could be made the last time that one was wanted. */
+  /** A connection to it could be made the last time that one was wanted, and none has broken off since. */
   isReachable = true;
   readonly standing: Standing;
   /** Attempts at it are told to its standing; without `outlier` and `breaker` nobody wants to know. */
@@ -124,8 +124,13 @@ export class Backend implements OfVersion {
     this.#owner.loadChanged(this);
   }
 
+  /** It may be dead: it takes nothing until that is known; when it was not, it need not climb as one that comes back. */
+  doubt(): void {
+    this.isReachable = false;
+    this.#owner.standingChanged(this);
+  }
+
   setReachable(isReachable: boolean): void {
-    if (this.isReachable === isReachable) return;
     this.isReachable = isReachable;
     this.#learn();
   }

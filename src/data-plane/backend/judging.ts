@@ -29,8 +29,8 @@ export function judgeAll(
   nowMs: number,
 ): boolean {
   let isAnyFit = false;
-  backends.forEach(({ weight, standing }, row) => {
-    const counts = weight * standing.factor(nowMs);
+  backends.forEach(({ weight, isReachable, standing }, row) => {
+    const counts = isReachable ? weight * standing.factor(nowMs) : 0; // its standing is not told of a mere doubt
     weights[row] = counts;
     if (counts > 0) isAnyFit = true;
   });

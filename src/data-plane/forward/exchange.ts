@@ -56,7 +56,7 @@ export interface ForwardContext {
   onFailure(of: OfVersion, code: ForwardErrorCode, message: string): void;
   /** Told of an attempt's failure that another attempt may mend. */
   onRetry(backend: Backend, code: ForwardErrorCode): void;
-  /** Told that no connection to it could be made. */
+  /** Told that no connection to it could be made, or that one broke off under a request. */
   onUnreachable(backend: Backend): void;
 }
 
@@ -401,6 +401,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
 
   onFailed(code: ForwardErrorCode, message: string, hasBegun: boolean): void {
     this.#connection = null;
+    if (code === "BACKEND_CLOSED") this.#context.onUnreachable(this.backend);
     if (this.#phase >= ANSWERED) {
       this.#isUploadOver = true; // the answer is whole: what it does with the rest is its own affair
       if (this.#phase === ANSWERED) this.#flushOut();

@@ -1,5 +1,7 @@
 /**
- * Reach: a backend that takes no connection is left out at once, and asked for one in the background until it does.
+ * Reach: a backend that takes no connection, or has broken one off under a request, is left out at once, and asked for a
+ * connection in the background until it takes one: for the first time at once, so that one that lives is back within a
+ * round trip, as if nothing had been.
  *
  * So a dead backend costs no request but those that ran on it. Only where there is another one to go to: a pool of one
  * is tried each time.
@@ -8,7 +10,7 @@ import type { After } from "../../core/timers.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { ConnectionPool } from "./connection-pool.ts";
 
-/** From the first failure on; each wait is twice the one before. */
+/** From the second time on; each wait is twice the one before. */
 const FIRST_WAIT_MS = 50;
 const LONGEST_WAIT_MS = 2_000;
 /** Workers must not knock in step. */
@@ -30,12 +32,12 @@ export class Reach {
     this.#parts = parts;
   }
 
-  /** No connection to it could be made. */
-  lose(backend: Backend): void {
+  /** No connection to it could be made, or one broke off under a request: it may be dead. */
+  doubt(backend: Backend): void {
     if (this.#isClosed || this.#lost.has(backend) || !backend.hasOthers) return;
     this.#lost.add(backend);
-    backend.setReachable(false);
-    this.#wait(backend, FIRST_WAIT_MS);
+    backend.doubt();
+    this.#knock(backend, 0);
   }
 
   /** The worker ends. */
@@ -48,11 +50,13 @@ export class Reach {
     this.#parts.after(jitteredMs, () => this.#knock(backend, waitMs));
   }
 
+  /** @param waitMs what was waited before; 0: it is the first time. */
   #knock(backend: Backend, waitMs: number): void {
     if (this.#isClosed || backend.row === -1) return void this.#lost.delete(backend);
     const knocking = this.#parts.connections(backend).openSpare((error) => {
-      if (error === null) this.#regain(backend);
-      else this.#wait(backend, Math.min(waitMs * 2, LONGEST_WAIT_MS));
+      if (error === null) return this.#regain(backend);
+      if (waitMs === 0) backend.setReachable(false);
+      this.#wait(backend, waitMs === 0 ? FIRST_WAIT_MS : Math.min(waitMs * 2, LONGEST_WAIT_MS));
     });
     // No room: others open connections to it now, and will tell if they cannot.
     if (knocking === null) this.#regain(backend);

@@ -28,7 +28,7 @@ const LIMITS = {
 /** The first backend of the pool is at `port`, where perhaps nobody listens; time passes when the test says so. */
 function startReach(t: TestContext, port: number, backends = 2) {
   const pool = new Pool({
-    config: versionOfOne("v1", `http://127.0.0.1:${port}`),
+    config: { ...versionOfOne("v1", `http://127.0.0.1:${port}`), slowStartMs: 10_000 },
     versionIndex: 0,
     balancer: new RoundRobin({ seed: 0, worker: 0, workers: 1 }),
     needsLatency: false,
@@ -66,9 +66,11 @@ test(
   async (t) => {
     const port = await freePort();
     const { pool, backend, reach, waits, pass, connections } = startReach(t, port);
-    reach.lose(backend);
-    reach.lose(backend);
-    assert.deepEqual([waits.length, pool.weightOf(backend)], [1, 0]);
+    reach.doubt(backend);
+    reach.doubt(backend);
+    assert.equal(pool.weightOf(backend), 0);
+    await waitUntil("the first look has failed", () => waits.length > 0);
+    assert.deepEqual([waits.length, backend.standing.name(0)], [1, "unhealthy"]);
     const paused: number[] = [];
     for (let i = 0; i < 8; i++) {
       paused.push(pass());
@@ -78,27 +80,40 @@ test(
     assert.equal(pool.weightOf(backend), 0);
     const { server } = await startBackend(t, undefined, { port });
     pass();
-    await waitUntil("it is back", () => pool.weightOf(backend) === 1);
+    await waitUntil("it is back, and climbs", () => pool.weightOf(backend) > 0);
+    assert.equal(backend.standing.name(0), "warming");
     assert.equal(connections.idle.length, 1, "the connection waits for traffic");
     assert.equal(waits.length, 0);
     server.closeAllConnections();
   },
 );
 
+test("one that only broke off a connection is back at once, and need not climb", limit, async (t) => {
+  const { server, port } = await startBackend(t);
+  const { pool, backend, reach, waits } = startReach(t, port);
+  reach.doubt(backend);
+  assert.deepEqual([pool.weightOf(backend), backend.standing.name(0)], [0, "unknown"]);
+  await waitUntil("it is back", () => pool.weightOf(backend) > 0);
+  assert.deepEqual([pool.weightOf(backend), backend.standing.name(0), waits.length], [1, "unknown", 0]);
+  server.closeAllConnections();
+});
+
 test("the only backend of a pool is tried each time: there is nowhere else to go", limit, async (t) => {
   const { pool, backend, reach, waits } = startReach(t, await freePort(), 1);
-  reach.lose(backend);
+  reach.doubt(backend);
   assert.deepEqual([waits.length, pool.weightOf(backend)], [0, 1]);
 });
 
 test("nobody looks for a backend that has left, nor for any when the worker ends", limit, async (t) => {
   const gone = startReach(t, await freePort());
-  gone.reach.lose(gone.backend);
+  gone.reach.doubt(gone.backend);
+  await waitUntil("the first look has failed", () => gone.waits.length > 0);
   gone.pool.apply({ version: "v1", backends: gone.members.slice(1) });
   gone.pass();
   assert.deepEqual([gone.waits.length, gone.connections.load.active], [0, 0]);
   const ending = startReach(t, await freePort());
-  ending.reach.lose(ending.backend);
+  ending.reach.doubt(ending.backend);
+  await waitUntil("the first look has failed", () => ending.waits.length > 0);
   ending.reach.close();
   ending.pass();
   assert.deepEqual([ending.waits.length, ending.connections.load.active], [0, 0]);
