@@ -37,26 +37,6 @@ test(
 );
 
 test(
-  "with one retry, the death of one of three backends costs no request without a body",
-  LIMIT,
-  async (t) => {
-    const { proxy, backend } = await startScene(t, { config: { upstream: { retries: 1 } } });
-    const clients = startClients(t, { port: proxy.port, connections: CONNECTIONS });
-    await clients.more(SOME);
-    for (const name of ["a", "b", "c"]) {
-      await backend(name).kill();
-      await clients.more(SOME);
-      await backend(name).start();
-      const startedMs = performance.now();
-      await waitUntil(`${name} answers again`, () => (countsOf(clients.since(startedMs))[name] ?? 0) > 0, {
-        limitMs: BACK_LIMIT_MS,
-      });
-    }
-    assert.deepEqual(clients.faults, [], told(clients.faults));
-  },
-);
-
-test(
   "when all backends are dead every request is refused at once, and the first one back serves soon",
   LIMIT,
   async (t) => {
