@@ -2,13 +2,16 @@
 import { initialPools } from "../../src/config/initial-pools.ts";
 import { versionOfOne } from "../../src/config/pool-config.ts";
 import type { BackendSnapshot } from "../../src/config/snapshot.ts";
-import { Backend } from "../../src/data-plane/backend/backend.ts";
+import { Backend, type BackendOwner } from "../../src/data-plane/backend/backend.ts";
+
+const UNJUDGED: BackendOwner["judging"] = { outlier: null, breaker: null, slowStartMs: 0 };
 
 export function backendOf(
   version: string,
   origin: string,
   versionIndex = 0,
   more: Partial<BackendSnapshot> = {},
+  judging = UNJUDGED,
 ): Backend {
   const snapshot = initialPools([versionOfOne(version, origin)]).pools[0]?.backends[0];
   if (snapshot === undefined) throw new Error("a version in the short form has a backend");
@@ -16,7 +19,7 @@ export function backendOf(
     version,
     versionIndex,
     backends: [],
-    judging: { outlier: null, breaker: null, slowStartMs: 0 },
+    judging,
     nowMs: () => 0,
     mayEject: () => false,
     loadChanged: () => {},

@@ -1,8 +1,9 @@
 /** What a pool offers its balancer, and what becomes of backends when the members change. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { versionOfOne } from "../../../../src/config/pool-config.ts";
+import { type BreakerConfig, type OutlierConfig, versionOfOne } from "../../../../src/config/pool-config.ts";
 import type { BackendSnapshot } from "../../../../src/config/snapshot.ts";
+import type { Outcome } from "../../../../src/core/outcome.ts";
 import type { Backend } from "../../../../src/data-plane/backend/backend.ts";
 import type { Balancer, Candidates } from "../../../../src/data-plane/backend/candidates.ts";
 import { Pool } from "../../../../src/data-plane/backend/pool.ts";
@@ -25,7 +26,27 @@ class First implements Balancer {
   }
 }
 
+const OUTLIER: OutlierConfig = {
+  window: 10,
+  errorRatio: 0.5,
+  minRequests: 4,
+  ejectForMs: 5_000,
+  maxEjectedRatio: 0.5,
+  degradedRatio: 0.3,
+};
+const BREAKER: BreakerConfig = {
+  window: 10,
+  errorRatio: 0.5,
+  minRequests: 4,
+  consecutiveFailures: 4,
+  openForMs: 5_000,
+  halfOpenRequests: 2,
+};
+
 interface Setting {
+  readonly outlier?: OutlierConfig;
+  readonly breaker?: BreakerConfig;
+  readonly slowStartMs?: number;
   readonly maxInFlight?: number;
   readonly whenAllUnhealthy?: "use-all" | "refuse";
 }
@@ -42,21 +63,46 @@ const member = (name: string, more: Partial<BackendSnapshot> = {}): BackendSnaps
 
 function startPool(
   members: readonly BackendSnapshot[],
-  { maxInFlight = Number.POSITIVE_INFINITY, whenAllUnhealthy = "use-all" }: Setting = {},
+  { maxInFlight = Number.POSITIVE_INFINITY, ...setting }: Setting = {},
 ) {
   const balancer = new First();
+  const clock = { nowMs: 0 };
+  const told: string[] = [];
   const pool = new Pool({
-    config: { ...versionOfOne("v1", "http://a"), whenAllUnhealthy },
+    config: { ...versionOfOne("v1", "http://a"), ...setting },
     versionIndex: 0,
     balancer,
     needsLatency: false,
     maxInFlight,
-    nowMs: () => 0,
-    watch: { onStanding: () => {}, onPanic: () => {} },
+    nowMs: () => clock.nowMs,
+    watch: {
+      onStanding: ({ name }, event) => void told.push(`${name.slice("http://".length)} ${event}`),
+      onPanic: (_, isPanicking) => void told.push(isPanicking ? "panic" : "calm"),
+    },
   });
   const apply = (backends: readonly BackendSnapshot[]) => pool.apply({ version: "v1", backends });
   apply(members);
-  return { pool, balancer, apply, weights: () => pool.backends.map((backend) => pool.weightOf(backend)) };
+  /** So many seconds pass, with a tick in each. */
+  const pass = (seconds: number): void => {
+    for (let second = 0; second < seconds; second++) {
+      clock.nowMs += 1_000;
+      pool.tick(clock.nowMs);
+    }
+  };
+  /** An attempt at the backend of that name. */
+  const attempt = (name: string, outcome: Outcome, times = 1): void => {
+    const { standing } = pool.backends.find((backend) => backend.name === `http://${name}`) as Backend;
+    for (let i = 0; i < times; i++) standing.end(standing.begin(clock.nowMs), outcome, clock.nowMs);
+  };
+  return {
+    pool,
+    balancer,
+    told,
+    pass,
+    attempt,
+    apply,
+    weights: () => pool.backends.map((backend) => pool.weightOf(backend)),
+  };
 }
 
 const request = (): RunningRequest => ({ place: 0, cutForDrain: () => {}, checkTimeLimits: () => {} });
@@ -197,4 +243,109 @@ test("newer answers count more in the latency, and none is forgotten at once", (
   assert.equal(balancer.seen?.latencyMs[0], 20);
   for (let i = 0; i < 60; i++) pool.noteLatency(a, 110);
   assert.ok((balancer.seen?.latencyMs[0] ?? 0) > 109);
+});
+
+test("an ejected backend takes nothing until its trial, then one request at a time, then all of its weight", () => {
+  const { pool, weights, attempt, pass, told } = startPool([member("a", { weight: 4 }), member("b")], {
+    outlier: OUTLIER,
+  });
+  attempt("a", "failed", 4);
+  assert.deepEqual(weights(), [0, 1]);
+  pass(4);
+  assert.deepEqual(weights(), [0, 1]);
+  pass(1);
+  assert.deepEqual(weights(), [4, 1]);
+  const [a] = pool.backends as [Backend, Backend];
+  const trial = a.standing.begin(5_000);
+  assert.deepEqual(weights(), [0, 1]);
+  a.standing.end(trial, "good", 5_000);
+  attempt("a", "good", 2);
+  assert.deepEqual(
+    [weights(), told],
+    [
+      [4, 1],
+      ["a ejected", "a on trial", "a restored"],
+    ],
+  );
+});
+
+test("no more are ejected than max_ejected_ratio of those that take traffic", () => {
+  const members = ["a", "b", "c", "d"].map((name) => member(name));
+  const { apply, weights, attempt } = startPool(members, { outlier: OUTLIER });
+  for (const name of ["a", "b", "c", "d"]) attempt(name, "failed", 4);
+  assert.deepEqual(weights(), [0, 0, 0.1, 0.1]);
+  const drained = startPool([...members, member("e", { isDrained: true }), member("f", { weight: 0 })], {
+    outlier: OUTLIER,
+  });
+  for (const name of ["a", "b", "c", "d"]) drained.attempt(name, "failed", 4);
+  assert.deepEqual(drained.weights(), [0, 0, 0.1, 0.1, 0, 0]);
+  // Of two, one may be out: the other is back as soon as the others have left.
+  apply(members.slice(0, 2));
+  assert.deepEqual(weights(), [1, 0]);
+});
+
+test("a pool of one is never ejected, and its breaker opens all the same", () => {
+  const one = startPool([member("a")], { outlier: OUTLIER });
+  one.attempt("a", "failed", 100);
+  assert.equal(one.pool.pick(0)?.name, "http://a");
+  const broken = startPool([member("a")], { breaker: BREAKER });
+  broken.attempt("a", "failed", 4);
+  assert.deepEqual([broken.pool.pick(0), broken.pool.isPanicking], [null, false]);
+  broken.pass(5);
+  assert.equal(broken.pool.pick(0)?.name, "http://a");
+  broken.attempt("a", "good", 2);
+  assert.deepEqual([broken.pool.pick(0)?.name, broken.balancer.picks], ["http://a", 1]);
+});
+
+test("when none is fit, those that take no connection or whose breaker is open are not used, as long as others are left", () => {
+  const members = ["a", "b", "c"].map((name) => member(name, { health: "unhealthy" }));
+  const { pool, weights, attempt } = startPool(members, { breaker: BREAKER });
+  assert.deepEqual([weights(), pool.isPanicking], [[1, 1, 1], true]);
+  pool.backends[0]?.setReachable(false);
+  assert.deepEqual(weights(), [0, 1, 1]);
+  attempt("b", "failed", 4);
+  assert.deepEqual(weights(), [0, 0, 1]);
+  pool.backends[2]?.setReachable(false);
+  assert.deepEqual(weights(), [1, 0, 1]);
+});
+
+test("that all are used is told once, and that it is over, at most once a second", () => {
+  const { apply, pass, told } = startPool([member("a"), member("b")]);
+  const [ill, well] = ["unhealthy", "healthy"].map((health) => [
+    member("a", { health: health as "healthy" }),
+    member("b", { health: "unhealthy" }),
+  ]) as [BackendSnapshot[], BackendSnapshot[]];
+  apply(ill);
+  assert.deepEqual(told, []);
+  pass(3);
+  assert.deepEqual(told, ["panic"]);
+  apply(well);
+  apply(ill);
+  pass(1);
+  assert.deepEqual(told, ["panic"]);
+  apply(well);
+  pass(2);
+  assert.deepEqual(told, ["panic", "calm"]);
+});
+
+test("a backend that comes back climbs over slow_start, one that is there from the start does not", () => {
+  const { pool, weights, pass } = startPool([member("a", { weight: 10 }), member("b")], {
+    slowStartMs: 10_000,
+  });
+  assert.deepEqual(weights(), [10, 1]);
+  pool.backends[0]?.setReachable(false);
+  pool.backends[0]?.setReachable(true);
+  assert.deepEqual(weights(), [1, 1]);
+  pass(5);
+  assert.deepEqual(weights(), [5.5, 1]);
+  pass(5);
+  assert.deepEqual(weights(), [10, 1]);
+});
+
+test("one that has left and still fails ejects nobody, and says nothing", () => {
+  const { pool, apply, weights, told } = startPool([member("a"), member("b")], { outlier: OUTLIER });
+  const [a] = pool.backends as [Backend, Backend];
+  apply([member("b"), member("c")]);
+  for (let i = 0; i < 10; i++) a.standing.end(null, "failed", 0);
+  assert.deepEqual([weights(), told], [[1, 1], []]);
 });

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import type { ForwardErrorCode } from "../../../../src/core/errors.ts";
+import type { Outcome } from "../../../../src/core/outcome.ts";
 import type { Backend } from "../../../../src/data-plane/backend/backend.ts";
 import type { AnswerFraming, ClientStream } from "../../../../src/data-plane/forward/client-stream.ts";
 import { ConnectionPool } from "../../../../src/data-plane/forward/connection-pool.ts";
@@ -46,6 +47,14 @@ const LIMITS: ForwardLimits = {
   minBodyRateBytes: 0,
   minBodyRateGraceMs: 0,
   retries: 1,
+};
+const BREAKER = {
+  window: 100,
+  errorRatio: 1,
+  minRequests: 100,
+  consecutiveFailures: 100,
+  openForMs: 1_000,
+  halfOpenRequests: 1,
 };
 const POLICY = {
   via: null,
@@ -129,6 +138,8 @@ interface Scene {
   readonly ended: Exchange[];
   readonly failures: ForwardErrorCode[];
   readonly retries: ForwardErrorCode[];
+  /** What was said of the backend, one for each attempt. */
+  readonly outcomes: Outcome[];
   /** Time passes, and everything that runs is looked at. */
   pass(ms: number): void;
   /** Starts a request. */
@@ -152,7 +163,8 @@ async function startScene(
   const raw = isThere
     ? await startRawBackend(t, (socket) => void accepted.push(new RawClient(socket)), { allowHalfOpen: true })
     : { url: `http://127.0.0.1:${await freePort()}` };
-  const backend = backendOf("v1", raw.url, 0);
+  const backend = backendOf("v1", raw.url, 0, {}, { outlier: null, breaker: BREAKER, slowStartMs: 0 });
+  const outcomes = noteOutcomes(backend);
   const pool = new ConnectionPool(new URL(raw.url), { ...POOL_LIMITS, ...poolLimits });
   onTestEnd(t, () => pool.destroy());
   const targets = { sticky: null, needsLatency: false, pickOther: () => null, noteLatency: () => {} };
@@ -177,6 +189,7 @@ async function startScene(
     backend,
     pool,
     ended,
+    outcomes,
     failures,
     retries,
     accepted,
@@ -211,6 +224,12 @@ async function startScene(
       return await connection.readUntil("\r\n\r\n");
     },
   };
+}
+
+function noteOutcomes({ standing }: Backend): Outcome[] {
+  const outcomes: Outcome[] = [];
+  standing.end = (_pass, outcome) => void outcomes.push(outcome);
+  return outcomes;
 }
 
 async function over({ client }: { client: FakeClient }): Promise<(string | number)[]> {
@@ -382,6 +401,75 @@ test("past the retry budget nothing is tried again", limit, async (t) => {
   const scene = await startScene(t, { isThere: false, share: 0 });
   assert.deepEqual(await over(scene.send()), [502, "finished"]);
   assert.deepEqual(scene.retries, []);
+});
+
+// ── what is said of the backend ───────────────────────────────────────────────────────────────────
+
+for (const [bytes, outcome] of [
+  ["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "good"],
+  ["HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n", "good"],
+  ["HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n", "failed"],
+  ["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na", "failed"],
+  ["nonsense\r\n\r\n", "failed"],
+] as const) {
+  test(`${JSON.stringify(bytes)}, and then the end, is said to be ${outcome}, once`, limit, async (t) => {
+    const scene = await startScene(t);
+    const sent = scene.send();
+    await scene.request(0);
+    scene.accepted[0]?.send(bytes).end();
+    await over(sent);
+    assert.deepEqual(scene.outcomes, [outcome]);
+  });
+}
+
+test(
+  "each attempt is said by itself",
+  limit,
+  async (t) => {
+    const scene = await startScene(t, { limits: { retries: 2 }, isThere: false });
+    await over(scene.send());
+    assert.deepEqual(scene.outcomes, ["failed", "failed", "failed"]);
+  },
+);
+
+test("an idle connection that closed just as it was used is no failure of the backend", limit, async (t) => {
+  const scene = await startScene(t);
+  const dead = await withIdleConnection(scene);
+  const sent = scene.send();
+  await scene.request(0);
+  dead.reset();
+  await scene.request(1);
+  scene.accepted[1]?.send(EMPTY);
+  await over(sent);
+  assert.deepEqual(scene.outcomes, ["good", "none", "good"]);
+});
+
+test(
+  "an answer that does not come in time is a failure; one that the client does not wait for says nothing",
+  limit,
+  async (t) => {
+    const scene = await startScene(t);
+    const late = scene.send();
+    await scene.request(0);
+    scene.pass(2_001);
+    await over(late);
+    const left = scene.send();
+    await scene.request(1);
+    left.exchange.onClientGone();
+    assert.deepEqual(scene.outcomes, ["failed", "none"]);
+  },
+);
+
+test("what the proxy refuses or ends says nothing of the backend", limit, async (t) => {
+  const scene = await startScene(t, { pool: { maxConnections: 1, maxQueue: 0 } });
+  const cut = scene.send();
+  await scene.request(0);
+  await over(scene.send("POST / HTTP/1.1", ["Content-Length: 1001"]));
+  await over(scene.send());
+  cut.exchange.cutForDrain();
+  await over(cut);
+  assert.deepEqual(scene.failures, ["BODY_TOO_LARGE", "POOL_EXHAUSTED", "DRAIN_DEADLINE"]);
+  assert.deepEqual(scene.outcomes, ["none", "none", "none"]);
 });
 
 // ── answers that fail ─────────────────────────────────────────────────────────────────────────────
