@@ -271,17 +271,22 @@ test("an ejected backend takes nothing until its trial, then one request at a ti
 
 test("no more are ejected than max_ejected_ratio of those that take traffic", () => {
   const members = ["a", "b", "c", "d"].map((name) => member(name));
-  const { apply, weights, attempt } = startPool(members, { outlier: OUTLIER });
-  for (const name of ["a", "b", "c", "d"]) attempt(name, "failed", 4);
-  assert.deepEqual(weights(), [0, 0, 0.1, 0.1]);
-  const drained = startPool([...members, member("e", { isDrained: true }), member("f", { weight: 0 })], {
-    outlier: OUTLIER,
-  });
-  for (const name of ["a", "b", "c", "d"]) drained.attempt(name, "failed", 4);
-  assert.deepEqual(drained.weights(), [0, 0, 0.1, 0.1, 0, 0]);
-  // Of two, one may be out: the other is back as soon as the others have left.
-  apply(members.slice(0, 2));
-  assert.deepEqual(weights(), [1, 0]);
+  for (const idle of [{ isDrained: true }, { weight: 0 }]) {
+    const others = ["e", "f"].map((name) => member(name, idle));
+    const { weights, attempt } = startPool([...members, ...others], { outlier: OUTLIER });
+    for (const { name } of members) attempt(name.slice("http://".length), "failed", 4);
+    assert.deepEqual(weights(), [0, 0, 0.1, 0.1, 0, 0]);
+  }
+});
+
+test("when a pool becomes smaller, those come back that it can no longer spare: whose time is over first", () => {
+  const members = ["a", "b", "c", "d"].map((name) => member(name));
+  const { apply, weights, attempt, pass, told } = startPool(members, { outlier: OUTLIER });
+  attempt("b", "failed", 4);
+  pass(1);
+  attempt("a", "failed", 4);
+  apply(members.slice(0, 3));
+  assert.deepEqual([weights(), told.at(-1)], [[0, 1, 1], "b restored"]);
 });
 
 test("a pool of one is never ejected, and its breaker opens all the same", () => {
@@ -329,10 +334,14 @@ test("that all are used is told once, and that it is over, at most once a second
 });
 
 test("a backend that comes back climbs over slow_start, one that is there from the start does not", () => {
-  const { pool, weights, pass } = startPool([member("a", { weight: 10 }), member("b")], {
+  const { pool, apply, weights, pass } = startPool([member("a", { weight: 10 }), member("b")], {
     slowStartMs: 10_000,
   });
   assert.deepEqual(weights(), [10, 1]);
+  apply([member("a", { weight: 10, isDrained: true }), member("b")]);
+  apply([member("a", { weight: 10 }), member("b")]);
+  assert.deepEqual(weights(), [1, 1]);
+  pass(10);
   pool.backends[0]?.setReachable(false);
   pool.backends[0]?.setReachable(true);
   assert.deepEqual(weights(), [1, 1]);

@@ -422,15 +422,11 @@ for (const [bytes, outcome] of [
   });
 }
 
-test(
-  "each attempt is said by itself",
-  limit,
-  async (t) => {
-    const scene = await startScene(t, { limits: { retries: 2 }, isThere: false });
-    await over(scene.send());
-    assert.deepEqual(scene.outcomes, ["failed", "failed", "failed"]);
-  },
-);
+test("each attempt is said by itself", limit, async (t) => {
+  const scene = await startScene(t, { limits: { retries: 2 }, isThere: false });
+  await over(scene.send());
+  assert.deepEqual(scene.outcomes, ["failed", "failed", "failed"]);
+});
 
 test("an idle connection that closed just as it was used is no failure of the backend", limit, async (t) => {
   const scene = await startScene(t);
