@@ -12,6 +12,7 @@ import { withoutSecrets } from "./config/to-config.ts";
 import { startAdminListener } from "./control-plane/admin/admin-listener.ts";
 import { createAdminRouter } from "./control-plane/admin/router.ts";
 import { createEvents } from "./control-plane/events/create-events.ts";
+import { createPoolHealth, type PoolHealth } from "./control-plane/health/pool-health.ts";
 import { Names } from "./control-plane/pools/names.ts";
 import { Pools } from "./control-plane/pools/pools.ts";
 import { type DaemonPhase, readiness } from "./control-plane/readiness.ts";
@@ -89,6 +90,7 @@ async function startPrimary(config: Config): Promise<void> {
     onChange: (snapshot) => {
       names.follow();
       supervisor.tellPools(snapshot);
+      health.follow();
     },
   });
   const names: Names = new Names({
@@ -96,6 +98,13 @@ async function startPrimary(config: Config): Promise<void> {
     resolvers: config.upstream.resolvers,
     after: afterInBackground,
     random: Math.random,
+    log,
+  });
+  const health: PoolHealth = createPoolHealth({
+    versions: config.backends,
+    pools,
+    limits: config.upstream,
+    clock: systemClock,
     log,
   });
   const supervisor: Supervisor = new Supervisor({
@@ -173,10 +182,11 @@ async function startPrimary(config: Config): Promise<void> {
     phase = "ending";
     safeStart.close();
     names.close();
+    const lastProbes = health.close();
     events.close(); // at once: a stream has no end of its own to wait for
     const lastSwitch = switcher.close(); // no new one; one that runs ends with its workers at the latest
     await supervisor.stop(config.server.shutdownGraceMs);
-    await lastSwitch;
+    await Promise.all([lastSwitch, lastProbes]);
     await admin.close(); // last, so that /readyz says why until the end
     await store.release();
   };
@@ -204,6 +214,7 @@ async function startPrimary(config: Config): Promise<void> {
   events.start();
   await names.start();
   if (phase !== "starting") return;
+  health.start();
   await supervisor.start();
   if (phase !== "starting") return;
   phase = "running";
