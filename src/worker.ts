@@ -231,16 +231,19 @@ async function startWorker(
       const target = serving.pool(version);
       const { probe, prepareTimeoutMs, warmConnections } = config.switch;
       const wanted = isBrief ? 0 : warmConnections;
-      const limits = { waitMs, totalMs: waitMs + prepareTimeoutMs };
       const asked = isBrief ? { ...probe, successes: 1 } : probe;
-      return preparePool(target.backends, async (backend) => {
+      const readyRatio = config.backends[target.versionIndex]?.readyRatio ?? 1;
+      const terms = { pool: target, readyRatio, isBrief, waitMs };
+      const prepareOne: Parameters<typeof preparePool>[1] = async (backend, part) => {
         const askBackend: Ask = (request, handler) => ask(pool(backend), backend, request, handler);
         const inUse = () => serving.current.active.backends.map(pool);
         const warm = warming(wanted, share, inUse, pool(backend), target.backends.length);
-        const seen = await prepare(askBackend, warm, asked, limits, systemClock, signal);
+        const limits = { ...part, totalMs: part.waitMs + prepareTimeoutMs };
+        const seen = await prepare(askBackend, warm, asked, limits, systemClock, part.signal);
         if (seen.passed) keepWarm.rest(backend);
         return seen;
-      });
+      };
+      return preparePool(terms, prepareOne, systemClock, signal);
     },
     answer: (answer) => channel.send(answer),
   });

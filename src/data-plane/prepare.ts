@@ -1,5 +1,5 @@
 /**
- * Prepare: a worker's side of a switch. Probes the target through the worker's own pool, so that its
+ * Prepare: a worker's side of a switch, for one backend. Probes it through the worker's own pool, so that its
  * connections are proved and stay warm, lets more be opened for the traffic, and says what it saw.
  *
  * Ends by itself within its limit, also when nobody is left to tell it to.
@@ -8,8 +8,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ProbeConfig } from "../config/probe-config.ts";
 import type { Clock } from "../core/clock.ts";
 import { type Ask, type ProbeReport, probe } from "../health/probe.ts";
-import type { PrepareReport } from "../ipc/messages.ts";
+import { Turns } from "./turns.ts";
 import type { WarmUpResult } from "./warm-up.ts";
+
+/** What one worker saw of one backend. */
+export interface BackendReport {
+  readonly passed: boolean;
+  /** The last probes, oldest first; at most 20. */
+  readonly probes: readonly ProbeReport[];
+  /** Connections to it that are open and wait for traffic. */
+  readonly warm: number;
+}
 
 /** What a report holds at most: with `wait` a gate may probe for minutes. */
 const MOST_PROBES_TOLD = 20;
@@ -21,6 +30,8 @@ export interface PrepareLimits {
   readonly waitMs: number;
   /** For everything; what still runs then is given up, and that is a refusal. */
   readonly totalMs: number;
+  /** Of all backends of its pool: each probe, and the warm-up, waits for its turn. */
+  readonly turns?: Turns;
 }
 
 /** The pool of the target, as far as prepare knows it. */
@@ -39,15 +50,15 @@ export async function prepare(
   ask: Ask,
   warming: Warming,
   config: ProbeConfig,
-  { waitMs, totalMs }: PrepareLimits,
+  { waitMs, totalMs, turns = new Turns(1) }: PrepareLimits,
   clock: Clock,
   signal: AbortSignal,
-): Promise<PrepareReport> {
+): Promise<BackendReport> {
   const limit = new AbortController();
   const timer = setTimeout(() => limit.abort(), totalMs);
   try {
     const stop = AbortSignal.any([signal, limit.signal]);
-    return await probeInARow(ask, warming, config, waitMs, clock, stop);
+    return await probeInARow(ask, warming, config, { waitMs, turns }, clock, stop);
   } finally {
     clearTimeout(timer);
   }
@@ -57,10 +68,10 @@ async function probeInARow(
   ask: Ask,
   warming: Warming,
   config: ProbeConfig,
-  waitMs: number,
+  { waitMs, turns }: { readonly waitMs: number; readonly turns: Turns },
   clock: Clock,
   signal: AbortSignal,
-): Promise<PrepareReport> {
+): Promise<BackendReport> {
   const startedMs = clock.nowMs();
   const probes: ProbeReport[] = [];
   const note = (report: ProbeReport): void => {
@@ -72,11 +83,11 @@ async function probeInARow(
       const waitLeftMs = waitMs - (clock.nowMs() - startedMs);
       await pause(inARow > 0 ? config.intervalMs : pauseAfterBadMs(config, waitLeftMs), signal);
     }
-    const report = await probe(ask, config, clock, signal);
+    const report = await turns.run(() => probe(ask, config, clock, signal));
     note(report);
     inARow = report.ok ? inARow + 1 : 0;
     if (inARow >= config.successes) {
-      const fault = await warmUpFault(warming, clock, signal);
+      const fault = await turns.run(() => warmUpFault(warming, clock, signal));
       if (fault === null) return { passed: true, probes, warm: warming.warm() };
       note(fault);
       inARow = 0;

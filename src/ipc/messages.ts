@@ -97,8 +97,25 @@ export type FromWorker =
 /** What one worker saw of the target. */
 export interface PrepareReport {
   readonly passed: boolean;
-  /** The last probes, oldest first; at most 20. */
-  readonly probes: readonly ProbeReport[];
+  /** What tells most of each backend, its last ones, bad ones first; of one backend oldest first. At most 20. */
+  readonly probes: readonly BackendProbe[];
   /** Connections to the target that are open and wait for traffic. */
   readonly warm: number;
+  readonly backends: PreparedBackends;
+}
+
+export interface BackendProbe extends ProbeReport {
+  /** Its name. */
+  readonly backend: string;
+}
+
+/** How the backends of the target did. */
+export interface PreparedBackends {
+  /** Those that take traffic; 0: there is none. */
+  readonly asked: number;
+  /** So many must pass. */
+  readonly needed: number;
+  /** Their names. One that was given up before its time is in neither. */
+  readonly good: readonly string[];
+  readonly bad: readonly string[];
 }

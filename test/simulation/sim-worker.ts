@@ -90,8 +90,10 @@ export class SimWorker {
       const answer = (passed: boolean): void => {
         this.probes.delete(probe);
         const saw = passed ? "200" : "503";
-        const seen = { ok: passed, saw, status: passed ? 200 : 503, durationMs: 1 };
-        resolve({ passed, probes: [seen] } as unknown as PrepareReport);
+        const backend = `http://${version}`;
+        const seen = { backend, ok: passed, saw, status: passed ? 200 : 503, durationMs: 1 };
+        const [good, bad] = passed ? [[backend], []] : [[], [backend]];
+        resolve({ passed, probes: [seen], warm: 0, backends: { asked: 1, needed: 1, good, bad } });
       };
       const probe: OpenProbe = { version, answer };
       this.probes.add(probe);

@@ -3,8 +3,9 @@
  */
 import type { Version } from "../../core/version.ts";
 import type { WorkerCommitted } from "../workers/fleet.ts";
-import { type GateResult, roundMs } from "./gate.ts";
+import type { GateResult } from "./gate.ts";
 import type { PhaseSeconds } from "./phase.ts";
+import { roundMs } from "./round-ms.ts";
 import type { HistoryEntry } from "./state-store.ts";
 import type { SwitchRefusal } from "./switch-refusal.ts";
 

@@ -140,7 +140,12 @@ async function startChurn(t: TestContext) {
     hold,
     drains,
     keepWarm,
-    prepare: async () => ({ passed: true, probes: [], warm: 0 }),
+    prepare: async () => ({
+      passed: true,
+      probes: [],
+      warm: 0,
+      backends: { asked: 1, needed: 1, good: [], bad: [] },
+    }),
     answer: () => {},
   });
   t.after(() => {

@@ -13,7 +13,12 @@ const CONFIG = {
   backends: ["v1", "v2", "v3"].map((version) => versionOfOne(version, "http://127.0.0.1:9")),
 } as unknown as Config;
 const drain = { deadlineMs: 30_000, websocketWindowMs: 10_000 };
-const PASSED: PrepareReport = { passed: true, probes: [], warm: 0 };
+const PASSED: PrepareReport = {
+  passed: true,
+  probes: [],
+  warm: 0,
+  backends: { asked: 1, needed: 1, good: [], bad: [] },
+};
 
 const to = (activeVersion: string, epoch: number): SnapshotOrder => ({
   snapshot: { activeVersion, epoch },

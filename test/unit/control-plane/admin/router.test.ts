@@ -336,8 +336,8 @@ test("GET /status tells damage, probes, and that it is not ready", async () => {
     ...STATUS,
     state: { source: "config", damaged: [".version is empty"] },
     lastProbes: new Map([
-      ["v1", { ok: false, at, saw: "503, expected 200-399" }],
-      ["v2", { ok: true, at, saw: "200" }],
+      ["v1", { ok: false, at, saw: "503, expected 200-399", backends: new Map() }],
+      ["v2", { ok: true, at, saw: "200", backends: new Map() }],
     ]),
   });
   const { askJson } = startRouter({

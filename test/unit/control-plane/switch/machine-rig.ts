@@ -19,8 +19,19 @@ export const PREPARE_MS = 10_000;
 export const PERSIST_MS = 5_000;
 export const COMMIT_MS = 2_000;
 
-export const GOOD: PrepareReport = { passed: true, probes: [], warm: 1 };
-export const BAD: PrepareReport = { passed: false, probes: [], warm: 0 };
+const backends = { asked: 1, needed: 1 };
+export const GOOD: PrepareReport = {
+  passed: true,
+  probes: [],
+  warm: 1,
+  backends: { ...backends, good: ["http://v2"], bad: [] },
+};
+export const BAD: PrepareReport = {
+  passed: false,
+  probes: [],
+  warm: 0,
+  backends: { ...backends, good: [], bad: ["http://v2"] },
+};
 
 export function machineConfig(minIntervalMs = 0): Pick<Config, "activeVersion" | "backends" | "switch"> {
   const limits = {

@@ -57,7 +57,9 @@ function rig(
       },
       status: () => {
         const ok = made.living.has(OWN);
-        return { lastProbes: new Map([[OWN, { ok, at: "", saw: ok ? "200" : REFUSED }]]) };
+        return {
+          lastProbes: new Map([[OWN, { ok, at: "", saw: ok ? "200" : REFUSED, backends: new Map() }]]),
+        };
       },
     },
     after: (ms, run) => timers.after(ms, run),

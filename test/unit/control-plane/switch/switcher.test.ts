@@ -16,8 +16,7 @@ import {
 } from "../../../../src/control-plane/switch/switcher.ts";
 import type { WorkerPrepared } from "../../../../src/control-plane/workers/fleet.ts";
 import type { ErrorCode } from "../../../../src/core/errors.ts";
-import type { ProbeReport } from "../../../../src/health/probe.ts";
-import type { SwitchOrder } from "../../../../src/ipc/messages.ts";
+import type { BackendProbe, SwitchOrder } from "../../../../src/ipc/messages.ts";
 import { onTestEnd } from "../../../support/cleanup.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
 import { tempDir } from "../../../support/temp-dir.ts";
@@ -26,14 +25,18 @@ import { faultyFs } from "./faulty-fs.ts";
 const GAP_MS = 600_000;
 const DAY_MS = 24 * 3_600_000;
 
-function probe(saw = "200"): ProbeReport {
+const V2 = "http://v2";
+
+function probe(saw = "200"): BackendProbe {
   const ok = saw === "200";
-  return { ok, saw, status: ok ? 200 : null, durationMs: 1.26 };
+  return { backend: V2, ok, saw, status: ok ? 200 : null, durationMs: 1.26 };
 }
 
 function prepared(worker: number, ...saw: string[]): WorkerPrepared {
   const probes = saw.map(probe);
-  return { worker, pid: 1_000 + worker, report: { passed: probes.every(({ ok }) => ok), probes, warm: 3 } };
+  const passed = probes.every(({ ok }) => ok);
+  const backends = { asked: 1, needed: 1, good: passed ? [V2] : [], bad: passed ? [] : [V2] };
+  return { worker, pid: 1_000 + worker, report: { passed, probes, warm: 3, backends } };
 }
 
 /** Stands in for the workers: answers what it is told to, and notes what it was asked. */
@@ -264,7 +267,8 @@ test("a switch is prepared, persisted, committed and answered with figures", asy
   const rig = await startRig(t);
   assert.deepEqual(rig.switcher.snapshot(), { activeVersion: "v1", epoch: 0 });
   const answer = await rig.switchTo("v2", { reason: "release 7", waitMs: 5_000 });
-  const probes = [{ ok: true, saw: "200", status: 200, duration_ms: 1.3 }];
+  const probes = [{ backend: V2, ok: true, saw: "200", status: 200, duration_ms: 1.3 }];
+  const backends = { asked: 1, needed: 1, passed: 1 };
   assert.deepEqual(answer, {
     success: true,
     message: "switched from v1 to v2",
@@ -284,8 +288,8 @@ test("a switch is prepared, persisted, committed and answered with figures", asy
     gate: {
       outcome: "passed",
       workers: [
-        { worker: 1, pid: 1_001, passed: true, answered: true, probes, warm_connections: 3 },
-        { worker: 2, pid: 1_002, passed: true, answered: true, probes, warm_connections: 3 },
+        { worker: 1, pid: 1_001, passed: true, answered: true, probes, warm_connections: 3, backends },
+        { worker: 2, pid: 1_002, passed: true, answered: true, probes, warm_connections: 3, backends },
       ],
     },
   });
@@ -383,7 +387,11 @@ test("already there: 200 without gate, without a trace", async (t) => {
 test("one bad probe on one worker refuses, and says what was seen", async (t) => {
   const rig = await startRig(t);
   rig.fleet.gate = [
-    { worker: 1, pid: 1_001, report: { passed: false, probes: [], warm: 0 } }, // told to stop
+    {
+      worker: 1,
+      pid: 1_001,
+      report: { passed: false, probes: [], warm: 0, backends: { asked: 1, needed: 1, good: [], bad: [] } },
+    }, // told to stop
     prepared(2, "200", "503, expected 200-399"),
   ];
   const message = /^v2 did not pass its health check: 503, expected 200-399; nothing changed$/;
@@ -400,7 +408,12 @@ test("one bad probe on one worker refuses, and says what was seen", async (t) =>
   );
   assert.deepEqual(rig.ended, ["v1 v2 gate_refused switch prepare"]);
   const last = rig.switcher.status().lastProbes.get("v2");
-  assert.deepEqual(last, { ok: false, at: "2030-01-01T00:00:00.000Z", saw: "503, expected 200-399" });
+  assert.deepEqual(last, {
+    ok: false,
+    at: "2030-01-01T00:00:00.000Z",
+    saw: "503, expected 200-399",
+    backends: new Map([[V2, { ok: false, saw: "503, expected 200-399" }]]),
+  });
 });
 
 test("a worker that does not answer refuses", async (t) => {
