@@ -12,7 +12,8 @@ import { freePort } from "../support/free-port.ts";
 import { request } from "../support/http-client.ts";
 import { needPrograms } from "../support/program.ts";
 import { startProxy, type TestProxy } from "../support/proxy.ts";
-import { waitUntil } from "../support/wait.ts";
+import { startScriptedDns } from "../support/scripted-dns.ts";
+import { waitUntil, withLimit } from "../support/wait.ts";
 import { type DnsServer, startDnsServer } from "./dns-server.ts";
 
 needPrograms({ dnsmasq: "dnsmasq-base" });
@@ -223,5 +224,24 @@ test(
     await answeredBy(scene, "127.0.0.2");
     const { code } = await proxy.stop();
     assert.equal(code, 0);
+  },
+);
+
+test(
+  "SIGTERM while the first answer is waited for ends the daemon at once, with exit code 0",
+  limit,
+  async (t) => {
+    const asked = Promise.withResolvers<void>();
+    const silent = await startScriptedDns(t, () => {
+      asked.resolve();
+      return null;
+    });
+    const v1 = { targets: [{ url: `http://${NAME}:9000`, resolve: "all" }] };
+    const config = { backends: { v1 }, upstream: { resolvers: [silent.address] } };
+    const proxy = await startProxy(t, { v1: "", v2: "http://127.0.0.1:1", config, ready: false });
+    await withLimit(asked.promise, 20_000, "a look-up");
+    const { code } = await proxy.stop();
+    assert.equal(code, 0);
+    assert.ok(!proxy.logs().some(({ msg }) => msg === "worker listens"), "a worker was started");
   },
 );
