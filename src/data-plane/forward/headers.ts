@@ -193,20 +193,16 @@ export function clientOf(
   { address, isTrusted }: ClientSide,
   policy: Pick<HeaderPolicy, "isTrusted">,
 ): string {
-  return isTrusted ? clientAddress(address, forwardedLists(head).clients, policy.isTrusted) : address;
+  if (!isTrusted) return address;
+  const forwardedFor = forwardedList(head, Kind.X_FORWARDED_FOR, "x-forwarded-for");
+  const list =
+    forwardedFor === "" ? parseForwardedFor(forwardedList(head, Kind.FORWARDED, "forwarded")) : forwardedFor;
+  return clientAddress(address, list, policy.isTrusted);
 }
 
 /** A list that the client has named in `Connection` ends here; ours begins anew. */
-function forwardedLists({ fields, connection: { named } }: RequestHead) {
-  const forwardedFor = named?.has("x-forwarded-for") ? "" : fields.joined(Kind.X_FORWARDED_FOR);
-  const forwarded = named?.has("forwarded") ? "" : fields.joined(Kind.FORWARDED);
-  return {
-    forwardedFor,
-    forwarded,
-    get clients(): string {
-      return forwardedFor === "" ? parseForwardedFor(forwarded) : forwardedFor;
-    },
-  };
+function forwardedList({ fields, connection: { named } }: RequestHead, kind: number, name: string): string {
+  return named?.has(name) ? "" : fields.joined(kind);
 }
 
 /** Lists are appended to whoever sent them: read from the right they are true up to the first who is not trusted. */
@@ -219,17 +215,18 @@ function composeForwarded(
   const { fields } = head;
   const { address, isTrusted, protocol } = client;
   let lines = "";
-  const lists = forwardedLists(head);
-  const { forwardedFor, forwarded } = lists;
+  const forwardedFor = forwardedList(head, Kind.X_FORWARDED_FOR, "x-forwarded-for");
+  const forwarded = forwardedList(head, Kind.FORWARDED, "forwarded");
   const saidProtocol = isTrusted ? firstOf(fields.joined(Kind.X_FORWARDED_PROTO)) : "";
   const saidHost = isTrusted ? firstOf(fields.joined(Kind.X_FORWARDED_HOST)) : "";
   if (policy.hasXForwarded) {
     const clientsHost = saidHost === "" ? host : saidHost;
+    const list = forwardedFor === "" ? parseForwardedFor(forwarded) : forwardedFor;
     lines +=
       `X-Forwarded-For: ${forwardedFor === "" ? address : `${forwardedFor}, ${address}`}\r\n` +
       `X-Forwarded-Proto: ${saidProtocol === "" ? protocol : saidProtocol}\r\n` +
       (clientsHost ? `X-Forwarded-Host: ${clientsHost}\r\n` : "") +
-      `X-Real-IP: ${clientAddress(address, lists.clients, policy.isTrusted)}\r\n`;
+      `X-Real-IP: ${clientAddress(address, list, policy.isTrusted)}\r\n`;
   }
   if (policy.hasForwarded) {
     const element = forwardedElement({ address, host, protocol, by: policy.ownName });

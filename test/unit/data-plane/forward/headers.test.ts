@@ -15,6 +15,7 @@ import {
 } from "../../../../src/data-plane/forward/answer-headers.ts";
 import {
   type ClientSide,
+  clientOf,
   type ForwardedRequest,
   forwardedRequest,
   type HeaderPolicy,
@@ -341,7 +342,7 @@ test("X-Forwarded-Proto and -Host of a trusted proxy are believed, of anybody el
   }
 });
 
-test("X-Real-IP is the client found from right to left, never what was sent as such", () => {
+test("X-Real-IP is the client found from right to left, never what was sent as such; balancers go by the same", () => {
   const isTrusted = (address: string): boolean => address.startsWith("10.");
   const policy = { ...X_FORWARDED, isTrusted };
   for (const [fields, address, expected] of [
@@ -353,6 +354,7 @@ test("X-Real-IP is the client found from right to left, never what was sent as s
   ] as const) {
     const client = clientAt(address, isTrusted(address));
     assert.equal(valueFor("X-Real-IP", fields, { policy, client }), expected, fields.join());
+    assert.equal(clientOf(requestHead("GET / HTTP/1.1", fields), client, policy), expected, fields.join());
   }
 });
 

@@ -116,7 +116,8 @@ test("what runs over the bound goes to the next on the ring, and comes back when
 test("1,000 backends, 950 of them away: keys are spread over the rest", () => {
   const candidates = equalCandidates(1_000);
   const balancer = createBalancer(consistentHash, candidates);
-  candidates.weights.fill(0, 0, 950);
-  const counts = countsOf(picks(balancer, candidates, KEYS), 1_000).slice(950);
-  assert.ok(Math.min(...counts) > 100 && Math.max(...counts) < 1_200, String(counts));
+  candidates.weights.fill(0);
+  for (let row = 0; row < 1_000; row += 20) candidates.weights[row] = 1;
+  const counts = countsOf(picks(balancer, candidates, KEYS), 1_000).filter((_, row) => row % 20 === 0);
+  assert.ok(Math.min(...counts) > 200 && Math.max(...counts) < 700, String(counts));
 });
