@@ -131,6 +131,22 @@ export class Pool implements BackendOwner {
     });
     const left = [...before.values()];
     for (const backend of left) backend.row = -1;
+    this.#takeRows();
+    restoreSurplus(this.#backends, this.#options.config.outlier, this.nowMs());
+    this.#isChanging = false;
+    this.#judgeAll();
+    return { came, left, drained, enabled };
+  }
+
+  /** Verdicts come often, and change no row: the balancer, whose preparation may be long, is not told of them. */
+  #takeRows(): void {
+    const { names, configuredWeights } = this.#columns;
+    const isSame =
+      names.length === this.#backends.length &&
+      this.#backends.every(
+        ({ name, weight, row }, at) => row === at && names[at] === name && configuredWeights[at] === weight,
+      );
+    if (isSame) return;
     this.#backends.forEach((backend, row) => {
       backend.row = row;
     });
@@ -138,10 +154,6 @@ export class Pool implements BackendOwner {
     this.#judged = new Float64Array(this.#backends.length);
     this.#options.balancer.reset(this.#columns);
     this.sticky?.renew(this.#epoch, this.#backends);
-    restoreSurplus(this.#backends, this.#options.config.outlier, this.nowMs());
-    this.#isChanging = false;
-    this.#judgeAll();
-    return { came, left, drained, enabled };
   }
 
   /** A switch is in force: what tied a client to a backend before it no longer does. */

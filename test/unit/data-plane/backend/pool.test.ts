@@ -210,6 +210,22 @@ test("a backend whose name stays is the same, with what runs on it; the others c
   );
 });
 
+test("the balancer is told of new rows and weights, and not of what the probes say", () => {
+  const { apply, balancer, weights } = startPool([member("a"), member("b")]);
+  const told = (members: readonly BackendSnapshot[]): number => {
+    const before = balancer.resets;
+    apply(members);
+    return balancer.resets - before;
+  };
+  assert.equal(told([member("a", { health: "unhealthy" }), member("b", { isDrained: true })]), 0);
+  assert.deepEqual(weights(), [1, 0], "none is fit, and one is drained");
+  assert.equal(told([member("a"), member("b")]), 0);
+  assert.equal(told([member("a", { weight: 2 }), member("b")]), 1);
+  assert.equal(told([member("b"), member("a", { weight: 2 })]), 1);
+  assert.equal(told([member("b"), member("a", { weight: 2, origin: "http://elsewhere" })]), 1);
+  assert.equal(told([member("b")]), 1);
+});
+
 test("what still runs on a backend that has left is no load of the one in its row now", () => {
   const { pool, apply, balancer } = startPool([member("a"), member("b")]);
   const [a] = pool.backends as [Backend, Backend];
