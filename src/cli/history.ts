@@ -5,6 +5,7 @@
  */
 import { join } from "node:path";
 import {
+  BACKENDS_FILE,
   HISTORY_FILE,
   type HistoryEntry,
   inspectState,
@@ -21,7 +22,7 @@ export interface Said {
   readonly exitCode: number;
 }
 
-/** Up to `limit` switches as a table, newest last. @throws StartError (exit code 1) when there is no folder. */
+/** Up to `limit` switches and changes of backends as a table, newest last. @throws StartError (exit code 1) when there is no folder. */
 export async function listSwitches(folder: string, limit: number): Promise<Said> {
   const { entries, damage } = await listHistory(folder).catch((cause: unknown) => {
     throw new StartError(`the state folder ${folder} cannot be read; name it with --state-dir`, 1, { cause });
@@ -36,6 +37,8 @@ export async function verifyHistory(folder: string): Promise<Said> {
   const report = await inspectState(folder);
   const lines = [...historyLines(join(folder, HISTORY_FILE), report)];
   if (report.unreadable === null) lines.push(`${join(folder, VERSION_FILE)}: ${versionSays(report)}`);
+  const ofBackends = backendsSay(report);
+  if (ofBackends !== null) lines.push(`${join(folder, BACKENDS_FILE)}: ${ofBackends}`);
   const isGood = report.unreadable === null && report.problemCount === 0;
   return { out: `${lines.join("\n")}\n`, exitCode: isGood ? 0 : 1 };
 }
@@ -53,30 +56,44 @@ function* historyLines(path: string, report: StateReport): Generator<string> {
   yield `  line ${torn.line}: cut by a crash; the daemon will ${then} at its next start`;
 }
 
-function summary({ entryCount, highestEpoch, last }: StateReport): string {
-  if (last === null) return "no entries";
-  const { from, to, at } = last;
-  const move = printable(`${from} -> ${to} at ${at}`);
-  return `${counted(entryCount, "entry", "entries")}, epoch ${highestEpoch}, last switch ${move}`;
+function summary({ entryCount, highestEpoch, lastSwitch }: StateReport): string {
+  if (entryCount === 0) return "no entries";
+  const counts = `${counted(entryCount, "entry", "entries")}, epoch ${highestEpoch}`;
+  if (lastSwitch === null) return `${counts}, no switch yet`;
+  const { from, to, at } = lastSwitch;
+  return `${counts}, last switch ${printable(`${from} -> ${to} at ${at}`)}`;
 }
 
-function versionSays({ versionFile, last, wouldServe }: StateReport): string {
+function versionSays({ versionFile, lastSwitch, wouldServe }: StateReport): string {
   const serves = `the next start serves ${wouldServe ?? "active_version of the config"}`;
   if (versionFile.kind === "missing") return `not there; ${serves}`;
   if (versionFile.kind === "damaged")
     return `${versionFile.reason.slice(VERSION_FILE.length + 1)}; ${serves}`;
-  if (last === null) return `${versionFile.version}; ${serves}`;
-  if (versionFile.version === last.to) return `${versionFile.version}, as the last entry`;
-  return printable(`${versionFile.version}, but the last entry says ${last.to}; ${serves}`);
+  if (lastSwitch === null) return `${versionFile.version}; ${serves}`;
+  if (versionFile.version === lastSwitch.to) return `${versionFile.version}, as the last entry`;
+  return printable(`${versionFile.version}, but the last entry says ${lastSwitch.to}; ${serves}`);
+}
+
+/** null where nobody has ever changed a backend by hand. */
+function backendsSay({ unreadable, backends }: StateReport): string | null {
+  const { file, isInHistory, wouldHave, isToMend } = backends;
+  if (unreadable !== null || (file.kind === "missing" && !isInHistory)) return null;
+  const has = `the next start has ${wouldHave === 0 ? "the config's backends" : counted(wouldHave, "change")}`;
+  if (file.kind === "missing") return `not there; ${has}`;
+  if (file.kind === "damaged") return `${file.reason.slice(BACKENDS_FILE.length + 1)}; ${has}`;
+  const says = counted(file.changes.size, "change");
+  if (isToMend) return `${says}, but the history says otherwise; ${has}`;
+  return isInHistory ? `${says}, as the last entry of backends` : says;
 }
 
 function table(entries: readonly HistoryEntry[]): string {
-  const head = ["epoch", "at", "from -> to", "trigger", "forced", "actor", "reason"];
-  const rows = entries.map(({ epoch, at, from, to, trigger, forced, actor, reason }) =>
-    [String(epoch), at, `${from} -> ${to}`, trigger, forced ? "yes" : "no", actor, reason ?? "-"].map(
+  const head = ["epoch", "at", "change", "trigger", "forced", "actor", "reason"];
+  const rows = entries.map((entry) => {
+    const { epoch, at, trigger, forced, actor, reason } = entry;
+    return [String(epoch), at, changeOf(entry), trigger, forced ? "yes" : "no", actor, reason ?? "-"].map(
       printable,
-    ),
-  );
+    );
+  });
   const all = [head, ...rows];
   const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
   const line = (row: readonly string[]): string =>
@@ -87,6 +104,12 @@ function table(entries: readonly HistoryEntry[]): string {
       .join("  ")
       .trimEnd();
   return `${all.map(line).join("\n")}\n`;
+}
+
+function changeOf(entry: HistoryEntry): string {
+  if (entry.trigger !== "backends") return `${entry.from} -> ${entry.to}`;
+  const { version, action, backend, weight } = entry;
+  return [version, action, backend ?? "all", ...(weight === null ? [] : [`weight ${weight}`])].join(" ");
 }
 
 /** A reason is anybody's text: what would move the cursor or colour the terminal is written out. */

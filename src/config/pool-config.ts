@@ -112,7 +112,7 @@ export const NO_LIMITS: LimitsConfig = {
 export function versionOfOne(version: string, origin: string): VersionConfig {
   return {
     version,
-    targets: [{ origin, weight: 1, resolve: "name", resolveEveryMs: 10_000 }],
+    targets: [targetOf(origin)],
     balance: DEFAULT_BALANCE,
     health: null,
     outlier: null,
@@ -123,6 +123,11 @@ export function versionOfOne(version: string, origin: string): VersionConfig {
     whenAllUnhealthy: "use-all",
     sticky: null,
   };
+}
+
+/** A target of which nothing but its URL was said. */
+export function targetOf(origin: string): TargetConfig {
+  return { origin, weight: 1, resolve: "name", resolveEveryMs: 10_000 };
 }
 
 /** A version's backends in a few words, for people: the origin of the only one, or the first ones. */

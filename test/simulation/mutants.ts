@@ -95,8 +95,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     breaks: INVARIANTS.history,
     how: "a write that failed is not taken back",
-    file: `${SWITCH}/switch-writer`,
-    from: "this.#undo = () => this.#takeBack(before, entry.from);",
+    file: `${SWITCH}/state-writer`,
+    from: "this.#undo = () => this.#takeBack(task);",
     to: "this.#undo = async () => {};",
   },
   {

@@ -4,8 +4,8 @@
  *
  * Knows nothing of how the daemon works: it hears what callers are told, what clients get, and what lies on the disk.
  */
-import { brokenLink, parseEntry } from "../../src/control-plane/switch/history-entry.ts";
-import type { HistoryEntry, RecoveredState } from "../../src/control-plane/switch/state-store.ts";
+import { brokenLink, isSwitch, parseEntry } from "../../src/control-plane/switch/history-entry.ts";
+import type { RecoveredState, SwitchEntry } from "../../src/control-plane/switch/state-store.ts";
 
 /** The promise that was broken, and how. */
 export class Violation extends Error {
@@ -165,7 +165,7 @@ export class Truth {
 }
 
 /** Whole lines alone. */
-export function entriesOf(text: string): readonly HistoryEntry[] {
+export function entriesOf(text: string): readonly SwitchEntry[] {
   const lines = text.split("\n").slice(0, -1);
-  return lines.map((line) => parseEntry(line)).filter((entry) => entry !== null);
+  return lines.map((line) => parseEntry(line)).filter((entry) => entry !== null && isSwitch(entry));
 }

@@ -1,22 +1,35 @@
 /**
- * GET /history: the switches that happened, newest first. Refusals are none.
+ * GET /history: the switches and the changes of backends that happened, newest first. Refusals are none.
  */
 import type { AdminAnswer, AdminCall } from "../../core/admin-call.ts";
 import { ProxyError } from "../../core/errors.ts";
-import type { HistoryEntry } from "../switch/state-store.ts";
+import { isSwitch } from "../switch/history-entry.ts";
+import type { BackendsEntry, EntryKind, SwitchEntry } from "../switch/state-store.ts";
 import type { AdminDeps } from "./admin-deps.ts";
 import { jsonAnswer } from "./answers.ts";
 
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 1_000;
 
-/** @throws ProxyError MALFORMED_CALL for a bad `limit`. */
+/** @throws ProxyError MALFORMED_CALL for a bad `limit` or `kind`. */
 export function getHistory(call: AdminCall, { store }: AdminDeps): AdminAnswer {
-  return jsonAnswer({ entries: store.history(readLimit(call.target)).map(publicEntry) });
+  const query = new URLSearchParams(call.target.split("?")[1]);
+  const entries = store.history(readLimit(query), readKind(query));
+  return jsonAnswer({
+    entries: entries.map((entry) => (isSwitch(entry) ? publicSwitch(entry) : publicBackends(entry))),
+  });
 }
 
-function readLimit(target: string): number {
-  const given = new URLSearchParams(target.split("?")[1]).getAll("limit");
+function readKind(query: URLSearchParams): EntryKind | null {
+  const given = query.getAll("kind");
+  if (given.length === 0) return null;
+  const [kind] = given;
+  if (given.length === 1 && (kind === "switch" || kind === "backends")) return kind;
+  throw new ProxyError("MALFORMED_CALL", "kind must be switch or backends; without it both are listed");
+}
+
+function readLimit(query: URLSearchParams): number {
+  const given = query.getAll("limit");
   if (given.length === 0) return DEFAULT_LIMIT;
   const limit = given.length === 1 && /^\d{1,4}$/.test(given[0] ?? "") ? Number(given[0]) : 0;
   if (limit < 1 || limit > MAX_LIMIT) {
@@ -26,7 +39,12 @@ function readLimit(target: string): number {
 }
 
 /** Without the digests of Idempotency-Keys and without this machine's clock. */
-function publicEntry(entry: HistoryEntry) {
+function publicSwitch(entry: SwitchEntry) {
   const { epoch, from, to, at, trigger, forced, reason, actor, duration_ms, gate, hash, prev } = entry;
   return { epoch, from, to, at, trigger, forced, reason, actor, duration_ms, gate, hash, prev };
+}
+
+function publicBackends(entry: BackendsEntry) {
+  const { epoch, version, backend, action, weight, at, trigger, forced, reason, actor, hash, prev } = entry;
+  return { epoch, version, backend, action, weight, at, trigger, forced, reason, actor, hash, prev };
 }

@@ -5,9 +5,9 @@
  * (a `reason` 500 characters), so that 256 of them stay small.
  */
 import type { Version } from "../../core/version.ts";
-import type { HistoryEntry } from "../switch/state-store.ts";
+import type { SwitchEntry } from "../switch/state-store.ts";
 
-type Trigger = HistoryEntry["trigger"];
+type Trigger = SwitchEntry["trigger"];
 
 export type DaemonEvent =
   /** A switch entered this phase; `idle` ends it, however it ended. */

@@ -4,8 +4,8 @@
  * Pure. `brokenLink` alone says that a line does not fit; this finds out why, and goes on behind it, so that one
  * change is one problem. Keeps the last lines and the first problems only, however long the history is.
  */
-import { brokenLink } from "./history-entry.ts";
-import type { HistoryEntry } from "./state-store.ts";
+import { brokenLink, epochAfter, isOfBackends, isSwitch } from "./history-entry.ts";
+import type { BackendsEntry, HistoryEntry, SwitchEntry } from "./state-store.ts";
 
 export interface ChainProblem {
   /** From 1. */
@@ -31,10 +31,12 @@ export class ChainCheck {
   highestEpoch = 0;
   /** The last line that is an entry. */
   last: HistoryEntry | null = null;
+  lastSwitch: SwitchEntry | null = null;
+  lastOfBackends: BackendsEntry | null = null;
   #previous: HistoryEntry | null = null;
   /** The line before cannot be trusted: what it was called by the next one is not known. */
   #isPreviousUnsure = false;
-  /** Comes too early: the next line tells whether the two were swapped. */
+  /** Follows another line than the one before: the next line tells whether the two were swapped. */
   #early: Placed | null = null;
   /** The lines by hash, the last ones only. */
   readonly #lines = new Map<string, number>();
@@ -50,6 +52,8 @@ export class ChainCheck {
     this.entryCount += 1;
     this.highestEpoch = Math.max(this.highestEpoch, entry.epoch);
     this.last = entry;
+    if (isSwitch(entry)) this.lastSwitch = entry;
+    if (isOfBackends(entry)) this.lastOfBackends = entry;
     if (!this.#isSwapped({ line, entry })) this.#place({ line, entry });
   }
 
@@ -58,16 +62,23 @@ export class ChainCheck {
     const early = this.#early;
     this.#early = null;
     if (early === null) return;
-    const [from, to] = [(this.#previous?.epoch ?? 0) + 1, early.entry.epoch - 1];
-    const gone = from === to ? `the line of epoch ${from} was` : `the lines of epochs ${from} to ${to} were`;
-    this.#report(early.line, early.entry.epoch, `${gone} removed before it`);
+    this.#report(early.line, early.entry.epoch, this.#whyEarly(early.entry));
     this.#accept(early);
+  }
+
+  #whyEarly(entry: HistoryEntry): string {
+    const [from, to] = [(this.#previous?.epoch ?? 0) + 1, entry.epoch - (isSwitch(entry) ? 1 : 0)];
+    if (from > to) {
+      return "it follows another line than the one before: that one was replaced, or lines of backends removed";
+    }
+    const gone = from === to ? `the line of epoch ${from} was` : `the lines of epochs ${from} to ${to} were`;
+    return `${gone} removed before it`;
   }
 
   #place(placed: Placed): void {
     const { line, entry } = placed;
     const known = this.#lines.get(entry.hash);
-    const expected = (this.#previous?.epoch ?? 0) + 1;
+    const expected = epochAfter(this.#previous, entry);
     const isUnsure = this.#isPreviousUnsure;
     const broken = brokenLink(entry, this.#previous);
     if (broken === null) return this.#accept(placed);
@@ -79,16 +90,10 @@ export class ChainCheck {
       return;
     }
     if (isUnsure && entry.epoch >= expected && entry.epoch <= expected + 1) return this.#accept(placed);
-    if (entry.epoch > expected) {
-      this.#early = placed;
-      return;
-    }
     if (entry.epoch < expected) {
-      this.#report(line, entry.epoch, `it is out of place, after epoch ${expected - 1}`);
-      return;
+      return this.#report(line, entry.epoch, `it is out of place, after epoch ${this.#previous?.epoch ?? 0}`);
     }
-    this.#report(line, entry.epoch, "it follows another line than the one before: that one was replaced");
-    this.#accept(placed);
+    this.#early = placed;
   }
 
   /** Whether this line and the one that came too early have changed places. */

@@ -6,7 +6,7 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import { UNKNOWN_BOOT } from "./boot-id.ts";
-import type { HistoryEntry } from "./state-store.ts";
+import type { SwitchEntry } from "./state-store.ts";
 
 export class Cooldown {
   readonly #clock: Clock;
@@ -16,7 +16,7 @@ export class Cooldown {
   /** @param last the newest history entry, whatever made it; null when there is none. */
   constructor(
     clock: Clock,
-    { gapMs, last, bootId }: { gapMs: number; last: HistoryEntry | null; bootId: string },
+    { gapMs, last, bootId }: { gapMs: number; last: SwitchEntry | null; bootId: string },
   ) {
     this.#clock = clock;
     this.#gapMs = gapMs;
@@ -35,7 +35,7 @@ export class Cooldown {
 }
 
 /** How long ago an entry was written, in ms, never negative: by the monotonic clock within one boot, else by the wall clock. */
-export function entryAgeMs(entry: HistoryEntry, clock: Clock, bootId: string): number {
+export function entryAgeMs(entry: SwitchEntry, clock: Clock, bootId: string): number {
   const isSameBoot = entry.clock.boot_id === bootId && bootId !== UNKNOWN_BOOT;
   const ageMs = isSameBoot ? clock.nowMs() - entry.clock.monotonic_ms : clock.wallMs() - Date.parse(entry.at);
   return Math.max(0, ageMs);

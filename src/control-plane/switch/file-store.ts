@@ -1,22 +1,36 @@
 /**
- * FileStore: the StateStore in a folder: `.history.jsonl`, written first, and `.version`.
+ * FileStore: the StateStore in a folder: `.history.jsonl`, written first, and `.version` or `.backends.json`.
  *
  * Runs in the primary, which holds the lock of the folder; one call at a time. Decides nothing about switches.
- * recovery.ts has the table of what serves after which crash. Broken files never fail a start: they are
+ * recovery.ts and changes-recovery.ts have the tables of what serves after which crash. Broken files never fail a start: they are
  * reported. Only a folder that cannot be used at all does.
  */
 import type { Clock } from "../../core/clock.ts";
 import { ProxyError } from "../../core/errors.ts";
 import type { Version } from "../../core/version.ts";
-import { openHistoryFile } from "./history-file.ts";
-import { recover } from "./recovery.ts";
+import type { Changes } from "../pools/changes.ts";
+import { BACKENDS_FILE, readBackendsFile } from "./backends-file.ts";
+import { backendsTask } from "./backends-writer.ts";
+import { isSwitch } from "./history-entry.ts";
+import { type HistoryFile, openHistoryFile } from "./history-file.ts";
 import { ensureFolder } from "./state-folder.ts";
 import { errorText, nodeFs, type StateFs, syncFolder } from "./state-fs.ts";
 import { lockStateDir, type StateLock } from "./state-lock.ts";
-import type { HistoryEntry, NewHistoryEntry, RecoveredState, StateStore } from "./state-store.ts";
+import type {
+  BackendsEntry,
+  ChangesWrite,
+  EntryKind,
+  HistoryEntry,
+  NewBackendsEntry,
+  NewSwitchEntry,
+  RecoveredState,
+  StateStore,
+  SwitchEntry,
+} from "./state-store.ts";
+import { StateWriter, type WriteTask } from "./state-writer.ts";
+import { finishAll, recoverBackends, recoverVersion } from "./store-recovery.ts";
 import type { SwitchLog } from "./switch-log.ts";
-import { SwitchWriter } from "./switch-writer.ts";
-import { finishMending, readVersionFile, VERSION_FILE, writeVersionFile } from "./version-file.ts";
+import { switchTask, type WriteParts } from "./switch-writer.ts";
 
 export interface StoreOptions {
   /** Absolute. */
@@ -35,6 +49,8 @@ export interface FileStoreOptions extends StoreOptions {
 export interface OpenedStore {
   readonly store: FileStore;
   readonly recovered: RecoveredState;
+  /** The changes by hand of backends that are in force. */
+  readonly changes: Changes;
 }
 
 /**
@@ -63,87 +79,105 @@ export async function openStoreOn(
 ): Promise<OpenedStore> {
   const { stateDir, versions, clock, log } = options;
   const configured = new Set(versions);
-  const versionDamage: string[] = [];
-  await finishMending(stateDir, fs).catch((error: unknown) => {
-    versionDamage.push(
-      `what a crash left beside ${VERSION_FILE} cannot be cleared away (${errorText(error)})`,
-    );
-  });
+  const damage = { version: await finishAll(stateDir, fs), backends: [] as readonly string[] };
   const history = await openHistoryFile(stateDir, { wallMs: () => clock.wallMs(), fs });
+  const backendsFile = await readBackendsFile(stateDir, fs);
   // kill -9 may have come before an fsync of these names: what is read from them now must outlive a power loss too, and
-  // before `.version` is mended by it.
+  // before a file is mended by it.
   await syncFolder(fs, stateDir).catch((error: unknown) => {
-    versionDamage.push(`the names in ${stateDir} cannot be made durable (${errorText(error)})`);
+    damage.version.push(`the names in ${stateDir} cannot be made durable (${errorText(error)})`);
   });
-  const versionFile = await readVersionFile(stateDir, configured, fs);
-  const { version, source, isToMend } = recover(
-    versionFile,
-    history.isIntact ? history.last : null,
-    configured,
-  );
-  const repaired = history.repaired === null ? [] : [history.repaired];
-  if (versionFile.kind === "damaged") {
-    const serving = version === null ? "the config's active_version" : `${version} of the last switch`;
-    versionDamage.push(`${versionFile.reason}; ${serving} serves`);
-  }
-  if (isToMend && version !== null) {
-    try {
-      await writeVersionFile(stateDir, version, { wallMs: clock.wallMs(), fs });
-      repaired.push(`${VERSION_FILE} has been mended to ${version}, the last entry of the history`);
-    } catch (error) {
-      versionDamage.push(`${VERSION_FILE} cannot be mended to ${version} (${errorText(error)})`);
-    }
-  }
-  const writer = new SwitchWriter({
-    folder: stateDir,
-    versions: configured,
-    clock,
-    fs,
-    history,
-    versionDamage,
-  });
-  const store = new FileStore(stateDir, writer, lock);
+  const parts = { folder: stateDir, versions: configured, clock, fs };
+  const ofVersion = await recoverVersion(parts, history);
+  const ofBackends = await recoverBackends(parts, history, backendsFile);
+  damage.version.push(...ofVersion.damage);
+  damage.backends = ofBackends.damage;
+  const writer = new StateWriter(stateDir, history);
+  const store = new FileStore({ parts, history, writer, lock, damage });
   const recovered = {
-    version,
+    version: ofVersion.version,
     epoch: history.highestEpoch,
-    source,
+    source: ofVersion.source,
     damaged: store.damaged,
-    entries: [...history.entries],
+    entries: history.entries.switches,
   };
-  for (const sentence of repaired)
+  const repaired = [history.repaired, ofVersion.repaired, ofBackends.repaired];
+  for (const sentence of repaired.filter((each) => each !== null))
     log?.warn({ state_dir: stateDir, repaired: sentence }, "state was repaired");
-  return { store, recovered };
+  return { store, recovered, changes: ofBackends.changes };
+}
+
+interface FileStoreParts {
+  readonly parts: WriteParts;
+  readonly history: HistoryFile;
+  readonly writer: StateWriter;
+  readonly lock: StateLock;
+  /** What was wrong at start with a file; mended by the next write of it. */
+  readonly damage: { readonly version: readonly string[]; readonly backends: readonly string[] };
+}
+
+/** A write that runs, or that was given up and has not ended. */
+interface Write {
+  readonly isOfBackends: boolean;
+  /** Never rejects. */
+  readonly ended: Promise<void>;
 }
 
 export class FileStore implements StateStore {
-  readonly #folder: string;
-  readonly #writer: SwitchWriter;
+  readonly #parts: WriteParts;
+  readonly #history: HistoryFile;
+  readonly #writer: StateWriter;
   readonly #lock: StateLock;
-  /** The write that runs, or that was given up and has not ended; never rejects. */
-  #writing: Promise<void> | null = null;
+  #damage: FileStoreParts["damage"];
+  #writing: Write | null = null;
   #isGivenUp = false;
 
-  constructor(folder: string, writer: SwitchWriter, lock: StateLock) {
-    this.#folder = folder;
+  constructor({ parts, history, writer, lock, damage }: FileStoreParts) {
+    this.#parts = parts;
+    this.#history = history;
     this.#writer = writer;
     this.#lock = lock;
+    this.#damage = damage;
   }
 
   get damaged(): readonly string[] {
-    const { damaged } = this.#writer;
+    const { version, backends } = this.#damage;
+    const damaged = [...version, ...backends, ...this.#history.damaged];
     if (!this.#isGivenUp) return damaged;
-    return [
-      ...damaged,
-      `a write to ${this.#folder} was given up and has not ended; no switch can be made before`,
-    ];
+    const { folder } = this.#parts;
+    return [...damaged, `a write to ${folder} was given up and has not ended; nothing can be changed before`];
   }
 
-  history(limit: number): readonly HistoryEntry[] {
-    return this.#writer.entries.toReversed().slice(0, limit);
+  history(limit: number, kind: EntryKind | null = null): readonly HistoryEntry[] {
+    const entries = this.#writer.entries.filter(
+      (entry) => kind === null || isSwitch(entry) === (kind === "switch"),
+    );
+    return entries.toReversed().slice(0, limit);
   }
 
-  append(entry: NewHistoryEntry, signal?: AbortSignal): Promise<HistoryEntry> {
-    const { promise, resolve, reject } = Promise.withResolvers<HistoryEntry>();
+  /** Behind a change of backends that is being written it waits: that takes as long as the file system does. */
+  append(entry: NewSwitchEntry, signal?: AbortSignal): Promise<SwitchEntry> {
+    const begin = (): Promise<SwitchEntry> =>
+      this.#begin(switchTask(this.#parts, entry), signal, () => {
+        this.#damage = { ...this.#damage, version: [] };
+      });
+    const writing = this.#writing;
+    if (writing === null || !writing.isOfBackends || this.#isGivenUp) return begin();
+    return Promise.race([writing.ended, aborted(signal)]).then(begin);
+  }
+
+  appendBackends(entry: NewBackendsEntry, write: ChangesWrite, signal?: AbortSignal): Promise<BackendsEntry> {
+    return this.#begin(backendsTask(this.#parts, entry, write), signal, () => {
+      this.#damage = { ...this.#damage, backends: [] };
+    });
+  }
+
+  #begin<Entry extends HistoryEntry>(
+    task: WriteTask<Entry>,
+    signal: AbortSignal | undefined,
+    onDone: () => void,
+  ): Promise<Entry> {
+    const { promise, resolve, reject } = Promise.withResolvers<Entry>();
     if (this.#writing !== null) {
       reject(this.#failure("an earlier write to", "has not ended; nothing changed"));
       return promise;
@@ -155,7 +189,7 @@ export class FileStore implements StateStore {
     const giveUp = (): void => {
       this.#isGivenUp = true;
       const then = "what was written is taken back as soon as the file system answers";
-      const hint = `nothing changed now, but a restart before that may serve ${entry.to}`;
+      const hint = `nothing changed now, but a restart before that ${task.risk.ofReplacing}`;
       reject(this.#failure("the files in", `were not written within the time limit; ${then}: ${hint}`));
     };
     const end = (): void => {
@@ -164,26 +198,33 @@ export class FileStore implements StateStore {
       this.#isGivenUp = false;
     };
     // Settled in the same breath as the last look at the signal: no abort comes between the two.
-    const commit = (written: HistoryEntry): void => {
+    const commit = (written: Entry): void => {
       end();
+      onDone();
       resolve(written);
     };
     signal?.addEventListener("abort", giveUp);
     const isGivenUp = (): boolean => signal?.aborted === true;
-    this.#writing = this.#writer.write(entry, { isGivenUp, commit }).catch((error: unknown) => {
+    const ended = this.#writer.write(task, { isGivenUp, commit }).catch((error: unknown) => {
       end();
       reject(error);
     });
+    this.#writing = { isOfBackends: task.file === BACKENDS_FILE, ended };
     return promise;
   }
 
   async release(): Promise<void> {
     // A write that was given up still goes on: nobody else may have the folder before it ends.
-    if (this.#writing !== null) void this.#writing.then(() => this.#lock.release());
+    if (this.#writing !== null) void this.#writing.ended.then(() => this.#lock.release());
     else await this.#lock.release();
   }
 
   #failure(what: string, happened: string): ProxyError {
-    return new ProxyError("STATE_WRITE_FAILED", `${what} ${this.#folder} ${happened}`);
+    return new ProxyError("STATE_WRITE_FAILED", `${what} ${this.#parts.folder} ${happened}`);
   }
+}
+
+function aborted(signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return new Promise(() => {});
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }

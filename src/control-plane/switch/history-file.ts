@@ -1,5 +1,5 @@
 /**
- * `.history.jsonl`: one line of JSON per switch, only ever appended, each tied to the one before by a hash.
+ * `.history.jsonl`: one line of JSON per switch and per change of backends, only ever appended, each tied to the one before by a hash.
  *
  * Runs in the primary, one call at a time. Knows nothing of `.version`.
  *
@@ -13,8 +13,10 @@
 import { constants } from "node:fs";
 import { join } from "node:path";
 import { ProxyError } from "../../core/errors.ts";
-import { seal } from "./history-entry.ts";
-import { ENTRIES_IN_MEMORY, HISTORY_FILE, type HistoryReading, readHistory } from "./history-reading.ts";
+import type { ChangesReplay } from "./changes-recovery.ts";
+import { seal, type Unsealed } from "./history-entry.ts";
+import { HISTORY_FILE, type HistoryReading, readHistory } from "./history-reading.ts";
+import type { RecentEntries } from "./recent-entries.ts";
 import {
   errorCode,
   errorText,
@@ -25,7 +27,7 @@ import {
   type StateFs,
   syncFolder,
 } from "./state-fs.ts";
-import type { HistoryEntry, NewHistoryEntry } from "./state-store.ts";
+import type { BackendsEntry, HistoryEntry, SwitchEntry } from "./state-store.ts";
 
 export interface HistoryFileOptions {
   readonly wallMs: () => number;
@@ -47,6 +49,7 @@ export class HistoryFile {
   readonly #wallMs: () => number;
   readonly #found: HistoryReading;
   #lengthBeforeLast: number | null = null;
+  #highestEpochBefore = 0;
   #repaired: string | null = null;
   #unready: string | null = null;
 
@@ -73,13 +76,14 @@ export class HistoryFile {
     return this.#repaired;
   }
 
-  /** Oldest first, the last 1,000 that can be read. */
-  get entries(): readonly HistoryEntry[] {
+  /** The last ones that can be read. */
+  get entries(): Pick<RecentEntries, "all" | "switches" | "last" | "lastSwitch" | "lastOfBackends"> {
     return this.#found.entries;
   }
 
-  get last(): HistoryEntry | null {
-    return this.#found.entries.at(-1) ?? null;
+  /** What all entries of backends that were there at start make together. */
+  get replay(): ChangesReplay {
+    return this.#found.replay;
   }
 
   /** 0 with no entry. */
@@ -88,16 +92,18 @@ export class HistoryFile {
   }
 
   /** Makes one entry durable. When it rejects there is no such entry, or `hasUnwantedTail` says that there is. */
-  async append(entry: NewHistoryEntry): Promise<HistoryEntry> {
+  async append(entry: Unsealed<SwitchEntry>): Promise<SwitchEntry>;
+  async append(entry: Unsealed<BackendsEntry>): Promise<BackendsEntry>;
+  async append(entry: Unsealed<SwitchEntry> | Unsealed<BackendsEntry>): Promise<HistoryEntry> {
     await this.mendTail();
     if (this.#found.isInTheWay) await this.#moveAside();
-    const sealed = seal(entry, this.last);
+    const sealed = seal(entry, this.#found.entries.last);
     const lengthBefore = await this.#write(Buffer.from(`${JSON.stringify(sealed)}\n`));
     this.#lengthBeforeLast = lengthBefore;
     this.#unready = null;
+    this.#highestEpochBefore = this.#found.highestEpoch;
     this.#found.highestEpoch = sealed.epoch;
-    this.#found.entries.push(sealed);
-    if (this.#found.entries.length > ENTRIES_IN_MEMORY) this.#found.entries.shift();
+    this.#found.entries.add(sealed);
     return sealed;
   }
 
@@ -106,8 +112,8 @@ export class HistoryFile {
     if (this.#lengthBeforeLast !== null) {
       this.#found.cutAt = this.#lengthBeforeLast;
       this.#lengthBeforeLast = null;
-      this.#found.entries.pop();
-      this.#found.highestEpoch -= 1;
+      this.#found.entries.removeLast();
+      this.#found.highestEpoch = this.#highestEpochBefore;
     }
     await this.mendTail();
   }

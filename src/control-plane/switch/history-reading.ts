@@ -1,22 +1,24 @@
 /**
- * Reading `.history.jsonl`: every line is checked, the last 1,000 are kept, the rest of memory stays small.
+ * Reading `.history.jsonl`: every line is checked, the last ones are kept, the rest of memory stays small.
  *
  * Runs in the primary, once at start, and in the `history` commands. Changes nothing on disk; history-file.ts repairs.
  */
 import { constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import { brokenLink, parseEntry } from "./history-entry.ts";
+import { ChangesReplay } from "./changes-recovery.ts";
+import { brokenLink, isOfBackends, parseEntry } from "./history-entry.ts";
+import { RecentEntries } from "./recent-entries.ts";
 import { errorText, kindOf, SAFE_OPEN, type StateFs } from "./state-fs.ts";
 import type { HistoryEntry } from "./state-store.ts";
 
 export const HISTORY_FILE = ".history.jsonl";
-/** How many entries are kept in memory; the file keeps all. */
-export const ENTRIES_IN_MEMORY = 1_000;
 const MAX_LINE_BYTES = 4 * 1024 * 1024;
 
 /** What a reading of the file found. */
 export interface HistoryReading {
-  entries: HistoryEntry[];
+  readonly entries: RecentEntries;
+  /** What all entries of backends make together. */
+  readonly replay: ChangesReplay;
   highestEpoch: number;
   /** A sentence without its full stop; null when every line fits. */
   damage: string | null;
@@ -31,7 +33,8 @@ export interface HistoryReading {
 /** Never rejects: what cannot be read is damage. */
 export async function readHistory(path: string, fs: StateFs): Promise<HistoryReading> {
   const found: HistoryReading = {
-    entries: [],
+    entries: new RecentEntries(),
+    replay: new ChangesReplay(),
     highestEpoch: 0,
     damage: null,
     cutAt: null,
@@ -63,7 +66,7 @@ function inTheWay(found: HistoryReading, reason: string): HistoryReading {
 async function readLines(handle: FileHandle, found: HistoryReading): Promise<void> {
   for await (const line of entriesOf(handle)) {
     const { entry, number } = line;
-    const previous = found.entries.at(-1) ?? null;
+    const previous = found.entries.last;
     const problem = entry === null ? "it is not an entry" : brokenLink(entry, previous);
     if (!line.isEnded && problem !== null) {
       found.cutAt = line.start;
@@ -73,8 +76,8 @@ async function readLines(handle: FileHandle, found: HistoryReading): Promise<voi
     if (entry === null) continue;
     found.lacksNewline = !line.isEnded;
     found.highestEpoch = Math.max(found.highestEpoch, entry.epoch);
-    found.entries.push(entry);
-    if (found.entries.length > ENTRIES_IN_MEMORY) found.entries.shift();
+    found.entries.add(entry);
+    if (isOfBackends(entry)) found.replay.add(entry);
   }
 }
 

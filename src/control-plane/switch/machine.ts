@@ -28,7 +28,7 @@ import type { Phase } from "./phase.ts";
 import { Rehearsals, tooManyCalls } from "./rehearsals.ts";
 import { roundMs } from "./round-ms.ts";
 import { type Origins, Stage } from "./stage.ts";
-import type { HistoryEntry, NewHistoryEntry, RecoveredState } from "./state-store.ts";
+import type { NewSwitchEntry, RecoveredState, SwitchEntry } from "./state-store.ts";
 import { alreadyActive, done, doneFromEntry, type PauseAnswer, type SwitchAnswer } from "./switch-answer.ts";
 import type { CallContext, Order, SwitchEffect, SwitchEvent } from "./switch-event.ts";
 import { SwitchRefusal } from "./switch-refusal.ts";
@@ -91,7 +91,7 @@ export class SwitchMachine {
   #run: SwitchRun | null = null;
   #snapshot: Snapshot;
   #source: RecoveredState["source"];
-  #last: HistoryEntry | null;
+  #last: SwitchEntry | null;
   #isClosed = false;
 
   constructor(parts: MachineParts) {
@@ -374,7 +374,7 @@ export class SwitchMachine {
     if (this.#run !== null) this.#go(this.#run.onAcks());
   }
 
-  #newEntry({ move, context, startedAtMs }: SwitchRun, gate: GateResult): NewHistoryEntry {
+  #newEntry({ move, context, startedAtMs }: SwitchRun, gate: GateResult): NewSwitchEntry {
     const { clock } = this.#stage;
     const { idempotencyKey: key, bodyDigest, actor } = context;
     return {
@@ -394,7 +394,7 @@ export class SwitchMachine {
   }
 
   /** The entry is durable: from here on there is no way back but another switch. */
-  #persisted(entry: HistoryEntry): void {
+  #persisted(entry: SwitchEntry): void {
     if (this.#run === null) return;
     this.#last = entry;
     this.#source = "version_file";
@@ -474,7 +474,7 @@ export class SwitchMachine {
   }
 
   /** The answers that an earlier life of this daemon gave to calls with a key. */
-  #rememberKeys(entries: readonly HistoryEntry[]): void {
+  #rememberKeys(entries: readonly SwitchEntry[]): void {
     const { clock, bootId } = this.#parts;
     for (const entry of entries) {
       const ageMs = entryAgeMs(entry, clock, bootId);

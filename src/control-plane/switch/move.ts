@@ -5,14 +5,14 @@
  */
 import type { Snapshot } from "../../config/snapshot.ts";
 import type { Version } from "../../core/version.ts";
-import type { HistoryEntry } from "./state-store.ts";
+import type { SwitchEntry } from "./state-store.ts";
 import type { Expectation } from "./switch-call.ts";
 import { SwitchRefusal } from "./switch-refusal.ts";
 
 export interface Move {
   readonly from: Version;
   readonly to: Version;
-  readonly trigger: HistoryEntry["trigger"];
+  readonly trigger: SwitchEntry["trigger"];
   readonly force: boolean;
   readonly reason: string | null;
   readonly expect: Expectation | null;
@@ -50,7 +50,7 @@ export function refuseUnexpected(expect: Expectation | null, { activeVersion, ep
  * @returns the version that the last switch left, or a sentence that says why there is none.
  */
 export function rollbackTarget(
-  last: HistoryEntry | null,
+  last: SwitchEntry | null,
   active: Version,
   configured: ReadonlyMap<Version, unknown>,
 ): { readonly to: Version } | { readonly nothing: string } {

@@ -15,7 +15,7 @@
  * line and the old `.version` (v2, which nobody had been told yet); both (v2).
  */
 import type { Version } from "../../core/version.ts";
-import type { HistoryEntry, RecoveredState } from "./state-store.ts";
+import type { RecoveredState, SwitchEntry } from "./state-store.ts";
 import type { VersionFileContent } from "./version-file.ts";
 
 export interface Recovery extends Pick<RecoveredState, "version" | "source"> {
@@ -26,7 +26,7 @@ export interface Recovery extends Pick<RecoveredState, "version" | "source"> {
 /** @param last the last entry of an intact history; null when there is none or the history is damaged. */
 export function recover(
   versionFile: VersionFileContent,
-  last: HistoryEntry | null,
+  last: SwitchEntry | null,
   versions: ReadonlySet<Version>,
 ): Recovery {
   const config: Recovery = { version: null, source: "config", isToMend: false };

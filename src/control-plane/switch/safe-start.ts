@@ -9,7 +9,7 @@
 import type { Config } from "../../config/schema.ts";
 import { type After, afterInBackground } from "../../core/timers.ts";
 import type { Version } from "../../core/version.ts";
-import type { HistoryEntry, RecoveredState } from "./state-store.ts";
+import type { RecoveredState, SwitchEntry } from "./state-store.ts";
 import type { Switcher } from "./switcher.ts";
 
 /** As GET /status tells it. */
@@ -94,7 +94,7 @@ export class SafeStart {
   }
 
   /** A switch was done, whoever asked for it: what the state named at start no longer serves. */
-  switched({ trigger }: { readonly trigger: HistoryEntry["trigger"] }): void {
+  switched({ trigger }: { readonly trigger: SwitchEntry["trigger"] }): void {
     if (this.#isOpen) this.#settle(trigger === "fail-over" ? "failed_over" : "switched");
   }
 

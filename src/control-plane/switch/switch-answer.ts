@@ -6,7 +6,7 @@ import type { WorkerCommitted } from "../workers/fleet.ts";
 import type { GateResult } from "./gate.ts";
 import type { PhaseSeconds } from "./phase.ts";
 import { roundMs } from "./round-ms.ts";
-import type { HistoryEntry } from "./state-store.ts";
+import type { SwitchEntry } from "./state-store.ts";
 import type { SwitchRefusal } from "./switch-refusal.ts";
 
 export type SwitchAnswer = SwitchDone | AlreadyActive | DryRun;
@@ -66,7 +66,7 @@ export interface DryRun extends Answered {
 const VERBS = { switch: "switched", rollback: "rolled back", "fail-over": "failed over" } as const;
 
 /** A switch or rollback as the history has it: all that a replay after a restart knows. */
-export function doneFromEntry(entry: HistoryEntry, backend: string | null): SwitchDone {
+export function doneFromEntry(entry: SwitchEntry, backend: string | null): SwitchDone {
   const verb = VERBS[entry.trigger];
   return {
     success: true,
@@ -88,7 +88,7 @@ export interface Figures {
   readonly gate: GateResult;
 }
 
-export function done(entry: HistoryEntry, backend: string | null, figures: Figures): SwitchDone {
+export function done(entry: SwitchEntry, backend: string | null, figures: Figures): SwitchDone {
   const { prepare = 0, persist = 0, hold, commit = 0 } = figures.phaseSeconds;
   return {
     ...doneFromEntry(entry, backend),

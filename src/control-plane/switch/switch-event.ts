@@ -8,7 +8,7 @@ import type { SwitchOrder } from "../../ipc/messages.ts";
 import type { SwitchOutcome } from "../../telemetry/switch-metrics.ts";
 import type { WorkerReport } from "../workers/fleet.ts";
 import type { Phase, PhaseSeconds } from "./phase.ts";
-import type { HistoryEntry, NewHistoryEntry } from "./state-store.ts";
+import type { NewSwitchEntry, SwitchEntry } from "./state-store.ts";
 import type { PauseAnswer, SwitchAnswer } from "./switch-answer.ts";
 import type { PauseCall, RollbackCall, SwitchCall } from "./switch-call.ts";
 
@@ -36,7 +36,7 @@ export type SwitchEvent =
   /** It has been given a snapshot (see `birth`), so from now on a commit concerns it. */
   | { readonly type: "worker-joined"; readonly pid: number; readonly worker: number }
   | WorkerReport
-  | { readonly type: "persisted"; readonly entry: HistoryEntry }
+  | { readonly type: "persisted"; readonly entry: SwitchEntry }
   | { readonly type: "persist-failed"; readonly error: unknown }
   /** The daemon ends: no further call is taken. */
   | { readonly type: "close" }
@@ -47,7 +47,7 @@ export type SwitchEvent =
 export interface SwitchEnd {
   readonly from: Version;
   readonly to: Version;
-  readonly trigger: HistoryEntry["trigger"];
+  readonly trigger: SwitchEntry["trigger"];
   readonly outcome: SwitchOutcome;
   readonly forced: boolean;
   readonly actor: string;
@@ -64,7 +64,7 @@ export type SwitchEffect =
   | { readonly type: "tell"; readonly pid: number; readonly order: SwitchOrder }
   | { readonly type: "kill"; readonly pid: number; readonly phase: Phase }
   /** Answered by `persisted` or `persist-failed`, once. */
-  | { readonly type: "persist"; readonly entry: NewHistoryEntry }
+  | { readonly type: "persist"; readonly entry: NewSwitchEntry }
   /** What is being persisted is no longer wanted: `persist-failed` follows at once. */
   | { readonly type: "abandon-persist" }
   | { readonly type: "answer"; readonly call: number; readonly answer: SwitchAnswer | PauseAnswer }
@@ -82,6 +82,6 @@ export type SwitchEffect =
 export interface PhaseOf {
   readonly from: Version;
   readonly to: Version;
-  readonly trigger: HistoryEntry["trigger"];
+  readonly trigger: SwitchEntry["trigger"];
   readonly epoch: number;
 }

@@ -14,7 +14,7 @@ import { GateRun } from "./gate-run.ts";
 import type { Move } from "./move.ts";
 import type { Phase, PhaseSeconds, RunningPhase } from "./phase.ts";
 import type { Stage } from "./stage.ts";
-import type { HistoryEntry } from "./state-store.ts";
+import type { SwitchEntry } from "./state-store.ts";
 import type { CallContext } from "./switch-event.ts";
 
 export type RunStep =
@@ -33,7 +33,7 @@ export class SwitchRun {
   readonly startedAtMs: number;
   readonly phaseSeconds: PhaseSeconds = {};
   gateResult: GateResult | null = null;
-  entry: HistoryEntry | null = null;
+  entry: SwitchEntry | null = null;
   readonly #stage: Stage;
   readonly #epochBefore: number;
   #phase: RunningPhase = "prepare";
@@ -126,7 +126,7 @@ export class SwitchRun {
   }
 
   /** The entry is durable: from here on there is no way back but another switch. */
-  onPersisted(entry: HistoryEntry): RunStep {
+  onPersisted(entry: SwitchEntry): RunStep {
     this.entry = entry;
     return this.move.holdMs > 0 ? this.#beginHold() : this.#beginCommit();
   }

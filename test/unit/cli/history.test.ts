@@ -8,16 +8,20 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { run } from "../../../src/cli/run.ts";
 import { seal } from "../../../src/control-plane/switch/history-entry.ts";
-import type { HistoryEntry, NewHistoryEntry } from "../../../src/control-plane/switch/state-store.ts";
+import type {
+  HistoryEntry,
+  NewSwitchEntry,
+  SwitchEntry,
+} from "../../../src/control-plane/switch/state-store.ts";
 import type { TestEnd } from "../../support/cleanup.ts";
 import { runDaemon } from "../../support/proxy.ts";
 import { tempDir } from "../../support/temp-dir.ts";
-import { newEntry } from "../control-plane/switch/entries.ts";
+import { newBackendsEntry, newEntry } from "../control-plane/switch/entries.ts";
 
 const AT = "2030-01-01T00:00:00.000Z";
 
-function linesOf(count: number, change: Partial<NewHistoryEntry> = {}): string[] {
-  let last: HistoryEntry | null = null;
+function linesOf(count: number, change: Partial<NewSwitchEntry> = {}): string[] {
+  let last: SwitchEntry | null = null;
   return Array.from({ length: count }, (_, index) => {
     last = seal(newEntry(index + 1, change), last);
     return JSON.stringify(last);
@@ -69,7 +73,7 @@ function swapped(lines: readonly string[], a: number, b: number): string[] {
   return lines.with(a, named(lines[b])).with(b, named(lines[a]));
 }
 const resealed = (line: string | undefined): string => {
-  const { hash, ...rest } = JSON.parse(named(line)) as HistoryEntry;
+  const { hash, ...rest } = JSON.parse(named(line)) as SwitchEntry;
   return JSON.stringify({ ...rest, hash: hash.replace(/./g, "a") });
 };
 
@@ -120,8 +124,8 @@ const TAMPERED: Record<string, [(lines: string[]) => string[], string[]]> = {
   "a replaced line": [
     (lines) => lines.with(3, named(linesOf(4, { actor: "mallory" })[3])),
     [
-      "line 4, epoch 4: it follows another line than the one before: that one was replaced",
-      "line 5, epoch 5: it follows another line than the one before: that one was replaced",
+      "line 4, epoch 4: it follows another line than the one before: that one was replaced, or lines of backends removed",
+      "line 5, epoch 5: it follows another line than the one before: that one was replaced, or lines of backends removed",
     ],
   ],
   "two changes far apart": [
@@ -140,6 +144,77 @@ for (const [name, [change, problems]] of Object.entries(TAMPERED)) {
     assert.match(head ?? "", /\.history\.jsonl: damaged, \d problems?, \d+ entries, epoch 9, /);
     assert.deepEqual(
       rest.slice(0, -1).map((line) => line.trim()),
+      problems,
+    );
+    assert.equal(exitCode, 1);
+  });
+}
+
+/** A switch, three changes of backends, a switch, one more change. */
+function mixedLines(): string[] {
+  let last: HistoryEntry | null = null;
+  return "sbbbsb".split("").map((kind, index) => {
+    const epoch: number = (last?.epoch ?? 0) + (kind === "s" ? 1 : 0);
+    const about = { epoch, from_nothing: index === 1, changes_sha256: "a".repeat(64) };
+    last =
+      kind === "s"
+        ? seal(newEntry(epoch), last)
+        : seal({ ...newBackendsEntry(`http://10.0.0.${index}:9000`), ...about }, last);
+    return JSON.stringify(last);
+  });
+}
+
+test("a history with changes of backends is ok, and listed with them", async (t) => {
+  const folder = await folderWith(t, mixedLines(), "v1");
+  const { out, exitCode } = await verify(folder);
+  assert.equal(exitCode, 0);
+  const [history, version, backends] = out.split("\n");
+  assert.match(history ?? "", /: ok, 6 entries, epoch 2, last switch v2 -> v1 at /);
+  assert.match(version ?? "", /\.version: v1, as the last entry$/);
+  assert.match(backends ?? "", /\.backends\.json: not there; the next start has the config's backends$/);
+  const list = await runIt("history", "--limit", "2", "--state-dir", folder);
+  assert.match(list.out, /\n {4}2 .* v2 -> v1 .*\n {4}2 .* v1 drain http:\/\/10\.0\.0\.5:9000 .* backends /);
+});
+
+const TAMPERED_BACKENDS: Record<string, [(lines: string[]) => string[], string[]]> = {
+  "a changed backend": [
+    (lines) => lines.with(2, named(lines[2]).replaceAll("10.0.0.2", "10.6.6.6")),
+    ["line 3, epoch 1: the line was changed: its hash does not fit its content"],
+  ],
+  "a removed change of backends": [
+    (lines) => without(lines, 2),
+    [
+      "line 3, epoch 1: it follows another line than the one before: that one was replaced, or lines of backends removed",
+    ],
+  ],
+  "a removed switch between changes": [
+    (lines) => without(lines, 4),
+    ["line 5, epoch 2: the line of epoch 2 was removed before it"],
+  ],
+  "a removed first switch": [
+    (lines) => without(lines, 0),
+    ["line 1, epoch 1: the line of epoch 1 was removed before it"],
+  ],
+  "swapped changes of backends": [
+    (lines) => swapped(lines, 1, 2),
+    ["line 2, epoch 1: it was swapped with line 3"],
+  ],
+  "a doubled change of backends": [
+    (lines) => lines.toSpliced(3, 0, named(lines[2])),
+    ["line 4, epoch 1: it is line 3 once more"],
+  ],
+  "garbage in the place of a change of backends": [
+    (lines) => lines.with(3, "garbage"),
+    ["line 4: the line was changed: it is not an entry any more"],
+  ],
+};
+for (const [name, [change, problems]] of Object.entries(TAMPERED_BACKENDS)) {
+  test(`${name} is named, once, with exit code 1`, async (t) => {
+    const folder = await folderWith(t, change(mixedLines()), "v1");
+    const { exitCode, out } = await verify(folder);
+    const told = out.split("\n").filter((line) => line.startsWith("  "));
+    assert.deepEqual(
+      told.map((line) => line.trim()),
       problems,
     );
     assert.equal(exitCode, 1);
@@ -238,9 +313,9 @@ test("history lists the last switches as a table, newest last, and writes out wh
   assert.equal(
     out,
     [
-      "epoch  at                        from -> to  trigger  forced  actor  reason",
-      `    1  ${AT}  v1 -> v2    switch   yes     token  ${reason}`,
-      `    2  ${AT}  v2 -> v1    switch   yes     token  ${reason}`,
+      "epoch  at                        change    trigger  forced  actor  reason",
+      `    1  ${AT}  v1 -> v2  switch   yes     token  ${reason}`,
+      `    2  ${AT}  v2 -> v1  switch   yes     token  ${reason}`,
       "",
     ].join("\n"),
   );

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { versionOfOne } from "../../../../src/config/pool-config.ts";
 import type { AdminDeps } from "../../../../src/control-plane/admin/admin-deps.ts";
 import { createAdminRouter } from "../../../../src/control-plane/admin/router.ts";
-import type { HistoryEntry } from "../../../../src/control-plane/switch/state-store.ts";
+import type { SwitchEntry } from "../../../../src/control-plane/switch/state-store.ts";
 import { SwitchRefusal } from "../../../../src/control-plane/switch/switch-refusal.ts";
 import type { SwitcherStatus } from "../../../../src/control-plane/switch/switcher.ts";
 import type { AdminCall } from "../../../../src/core/admin-call.ts";
@@ -440,7 +440,7 @@ for (const [accept, body, type] of ACCEPTS) {
 }
 
 test("GET /history hands on the limit, and keeps clock and key digests to itself", async () => {
-  const entry: HistoryEntry = {
+  const entry: SwitchEntry = {
     epoch: 1,
     from: "v1",
     to: "v2",

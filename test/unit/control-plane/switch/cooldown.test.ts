@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { readBootId, UNKNOWN_BOOT } from "../../../../src/control-plane/switch/boot-id.ts";
 import { Cooldown, wholeSeconds } from "../../../../src/control-plane/switch/cooldown.ts";
 import { seal } from "../../../../src/control-plane/switch/history-entry.ts";
-import type { HistoryEntry } from "../../../../src/control-plane/switch/state-store.ts";
+import type { SwitchEntry } from "../../../../src/control-plane/switch/state-store.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
 import { newEntry } from "./entries.ts";
 
@@ -11,12 +11,12 @@ const GAP_MS = 600_000;
 const HOUR_MS = 3_600_000;
 
 /** An entry written now, by this clock. */
-function entryNow(clock: ManualClock, bootId = "boot-1"): HistoryEntry {
+function entryNow(clock: ManualClock, bootId = "boot-1"): SwitchEntry {
   const at = new Date(clock.wallMs()).toISOString();
   return seal(newEntry(1, { at, clock: { boot_id: bootId, monotonic_ms: clock.nowMs() } }), null);
 }
 
-const restarted = (clock: ManualClock, last: HistoryEntry | null, bootId = "boot-1"): Cooldown =>
+const restarted = (clock: ManualClock, last: SwitchEntry | null, bootId = "boot-1"): Cooldown =>
   new Cooldown(clock, { gapMs: GAP_MS, last, bootId });
 
 test("with no entry a switch is allowed at once", () => {

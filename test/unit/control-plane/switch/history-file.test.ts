@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { canonicalJson } from "../../../../src/control-plane/switch/canonical-json.ts";
 import { parseEntry, seal } from "../../../../src/control-plane/switch/history-entry.ts";
 import { type HistoryFile, openHistoryFile } from "../../../../src/control-plane/switch/history-file.ts";
-import type { HistoryEntry } from "../../../../src/control-plane/switch/state-store.ts";
+import type { SwitchEntry } from "../../../../src/control-plane/switch/state-store.ts";
 import type { TestEnd } from "../../../support/cleanup.ts";
 import { tempDir } from "../../../support/temp-dir.ts";
 import { newEntry } from "./entries.ts";
@@ -34,13 +34,13 @@ async function editLines(folder: string, edit: (lines: string[]) => string[]): P
 test("entries are read back as they were written", async (t) => {
   const folder = await tempDir(t);
   const history = await open(folder);
-  assert.deepEqual([history.entries, history.highestEpoch, history.isIntact], [[], 0, true]);
+  assert.deepEqual([history.entries.all, history.highestEpoch, history.isIntact], [[], 0, true]);
   const written = [
     await history.append(newEntry(1)),
     await history.append(newEntry(2, { reason: "ü\u2028" })),
   ];
   const again = await open(folder);
-  assert.deepEqual(again.entries, written);
+  assert.deepEqual(again.entries.all, written);
   assert.deepEqual([again.highestEpoch, again.isIntact, again.damaged, again.repaired], [2, true, [], null]);
 });
 
@@ -48,7 +48,7 @@ test("each hash is the SHA-256 of the entry without it, keys sorted, and the nex
   const lines = (await text(await folderWith(t, 2))).trimEnd().split("\n");
   let prev = "";
   for (const line of lines) {
-    const { hash, ...rest } = JSON.parse(line) as HistoryEntry;
+    const { hash, ...rest } = JSON.parse(line) as SwitchEntry;
     assert.equal(rest.prev, prev);
     assert.equal(hash, createHash("sha256").update(canonicalJson(rest)).digest("hex"));
     prev = hash;
@@ -115,7 +115,7 @@ for (const [name, [edit, sentence]] of Object.entries(DAMAGE)) {
     const history = await open(folder);
     assert.equal(history.isIntact, false);
     assert.match(history.damaged.join(), sentence);
-    const { epoch = 0, hash = "" } = history.entries.at(-1) ?? {};
+    const { epoch = 0, hash = "" } = history.entries.last ?? {};
     const added = await history.append(newEntry(history.highestEpoch + 1));
     assert.equal(added.prev, hash);
     assert.ok(added.epoch > epoch);
@@ -127,7 +127,7 @@ for (const [name, [edit, sentence]] of Object.entries(DAMAGE)) {
 test("a line that was changed and sealed anew is found by the line after it", async (t) => {
   const folder = await folderWith(t, 3);
   await editLines(folder, ([a = "", b = "", c = ""]) => {
-    const { prev: _prev, hash: _hash, ...entry } = JSON.parse(b) as HistoryEntry;
+    const { prev: _prev, hash: _hash, ...entry } = JSON.parse(b) as SwitchEntry;
     return [a, JSON.stringify(seal({ ...entry, actor: "nobody" }, parseEntry(a))), c];
   });
   assert.match((await open(folder)).damaged.join(), /^line 3 .*: it does not follow/);
@@ -143,7 +143,7 @@ test("members that a later release adds are kept and covered by the hash", async
   const folder = await tempDir(t);
   const more = { ...newEntry(1), hold_ms: 5 };
   await (await open(folder)).append(more);
-  const [entry] = (await open(folder)).entries;
+  const [entry] = (await open(folder)).entries.all;
   assert.equal((entry as { hold_ms?: number }).hold_ms, 5);
   await editLines(folder, ([line = ""]) => [line.replace('"hold_ms":5', '"hold_ms":6')]);
   assert.equal((await open(folder)).isIntact, false);
@@ -162,7 +162,7 @@ for (const [kind, make] of Object.entries(IN_THE_WAY)) {
     assert.deepEqual(history.damaged, [`.history.jsonl is a ${kind}, not a file`]);
     const entry = await history.append(newEntry(1));
     assert.deepEqual((await readdir(folder)).sort(), [FILE, `${FILE}.damaged-42`]);
-    assert.deepEqual((await open(folder)).entries, [entry]);
+    assert.deepEqual((await open(folder)).entries.all, [entry]);
     assert.deepEqual(history.damaged, []);
   });
 }
@@ -219,7 +219,9 @@ test("memory holds the last 1,000 entries, the file all", async (t) => {
   const history = await open(folder, () => "go");
   for (let epoch = 1; epoch <= 1_005; epoch++) await history.append(newEntry(epoch));
   const again = await open(folder);
-  for (const { entries } of [history, again]) {
+  for (const {
+    entries: { all: entries },
+  } of [history, again]) {
     assert.deepEqual([entries.length, entries[0]?.epoch, entries.at(-1)?.epoch], [1_000, 6, 1_005]);
   }
   assert.equal(again.isIntact, true);

@@ -2,7 +2,7 @@
 import { versionOfOne } from "../../../../src/config/pool-config.ts";
 import type { Config } from "../../../../src/config/schema.ts";
 import { SwitchMachine } from "../../../../src/control-plane/switch/machine.ts";
-import type { HistoryEntry, RecoveredState } from "../../../../src/control-plane/switch/state-store.ts";
+import type { RecoveredState, SwitchEntry } from "../../../../src/control-plane/switch/state-store.ts";
 import type { PauseAnswer, SwitchAnswer } from "../../../../src/control-plane/switch/switch-answer.ts";
 import type { RollbackCall, SwitchCall } from "../../../../src/control-plane/switch/switch-call.ts";
 import type {
@@ -124,7 +124,7 @@ export class MachineRig {
   persist(): readonly SwitchEffect[] {
     const wanted = this.effects.findLast(({ type }) => type === "persist");
     if (wanted?.type !== "persist") throw new Error("nothing is being persisted");
-    const entry: HistoryEntry = { ...wanted.entry, prev: "", hash: String(wanted.entry.epoch) };
+    const entry: SwitchEntry = { ...wanted.entry, prev: "", hash: String(wanted.entry.epoch) };
     return this.tell({ type: "persisted", entry });
   }
 

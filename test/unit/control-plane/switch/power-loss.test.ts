@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { openStoreOn } from "../../../../src/control-plane/switch/file-store.ts";
 import { seal } from "../../../../src/control-plane/switch/history-entry.ts";
 import type { StateFs } from "../../../../src/control-plane/switch/state-fs.ts";
-import type { HistoryEntry } from "../../../../src/control-plane/switch/state-store.ts";
+import type { SwitchEntry } from "../../../../src/control-plane/switch/state-store.ts";
 import { Random } from "../../../load/random.ts";
 import { SimDisk, type Step, systemError } from "../../../simulation/sim-disk.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
@@ -25,7 +25,7 @@ const quietly: Step = async () => undefined;
 
 /** @param to of each entry. */
 function chain(...to: string[]): string {
-  let last: HistoryEntry | null = null;
+  let last: SwitchEntry | null = null;
   const lines: string[] = [];
   for (const [index, version] of to.entries()) {
     last = seal(newEntry(index + 1, { to: version, from: to[index - 1] ?? "v1" }), last);

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { setImmediate as nextRound } from "node:timers/promises";
 import { versionOfOne } from "../../../../src/config/pool-config.ts";
 import { SafeStart, type SafeStartParts } from "../../../../src/control-plane/switch/safe-start.ts";
-import type { HistoryEntry, RecoveredState } from "../../../../src/control-plane/switch/state-store.ts";
+import type { RecoveredState, SwitchEntry } from "../../../../src/control-plane/switch/state-store.ts";
 import type { DryRun, SwitchAnswer } from "../../../../src/control-plane/switch/switch-answer.ts";
 import { SwitchRefusal } from "../../../../src/control-plane/switch/switch-refusal.ts";
 import { ManualTimers } from "../../../support/manual-timers.ts";
@@ -245,7 +245,7 @@ const PREFERENCES: readonly (readonly [living: string[], from: string, to: strin
 ];
 for (const [living, from, to] of PREFERENCES) {
   test(`fail-over: from ${OWN}, that came from ${from}, to ${to} while ${living} live`, async () => {
-    const last = { from, to: OWN } as HistoryEntry;
+    const last = { from, to: OWN } as SwitchEntry;
     const made = await begun(living, { policy: "fail-over", recovered: { entries: [last] } });
     await made.pass(1_000);
     assert.equal(made.failedOver[0]?.to, to);
@@ -253,7 +253,7 @@ for (const [living, from, to] of PREFERENCES) {
 }
 
 test("fail-over: what was rolled back is the last choice", async () => {
-  const last = { from: "v1", to: OWN, trigger: "rollback" } as HistoryEntry;
+  const last = { from: "v1", to: OWN, trigger: "rollback" } as SwitchEntry;
   for (const [living, to] of [
     [["v1", "v3"], "v3"],
     [["v1"], "v1"],

@@ -5,7 +5,8 @@ import { type TestContext, test } from "node:test";
 import { versionOfOne } from "../../../../src/config/pool-config.ts";
 import type { Snapshot } from "../../../../src/config/snapshot.ts";
 import { type FileStore, openFileStore } from "../../../../src/control-plane/switch/file-store.ts";
-import type { HistoryEntry, RecoveredState } from "../../../../src/control-plane/switch/state-store.ts";
+import { isSwitch } from "../../../../src/control-plane/switch/history-entry.ts";
+import type { RecoveredState, SwitchEntry } from "../../../../src/control-plane/switch/state-store.ts";
 import type { SwitchAnswer } from "../../../../src/control-plane/switch/switch-answer.ts";
 import type { RollbackCall, SwitchCall } from "../../../../src/control-plane/switch/switch-call.ts";
 import { SwitchRefusal } from "../../../../src/control-plane/switch/switch-refusal.ts";
@@ -303,7 +304,7 @@ test("a switch is prepared, persisted, committed and answered with figures", asy
   assert.deepEqual(rig.switcher.snapshot(), { activeVersion: "v2", epoch: 1 });
   assert.equal(await readFile(join(rig.folder, ".version"), "utf8"), "v2\n");
   const [entry] = rig.store.history(1);
-  const { prev, hash, ...rest } = entry as HistoryEntry;
+  const { prev, hash, ...rest } = entry as SwitchEntry;
   assert.ok(prev === "" && hash.length === 64);
   assert.deepEqual(rest, {
     epoch: 1,
@@ -463,7 +464,7 @@ test("force skips the gate and the cool-down, is recorded, and starts a cool-dow
   assert.ok("forced" in answer && answer.forced && answer.health_check === "skipped");
   const [entry] = rig.store.history(1);
   assert.deepEqual(
-    [entry?.forced, entry?.reason, entry?.gate],
+    [entry?.forced, entry?.reason, entry !== undefined && isSwitch(entry) && entry.gate],
     [true, "v2 is on fire", { outcome: "skipped", workers: [] }],
   );
   assert.ok(!rig.fleet.log.includes("prepare v3"));
