@@ -13,6 +13,7 @@ import { startAdminListener } from "./control-plane/admin/admin-listener.ts";
 import { createAdminRouter } from "./control-plane/admin/router.ts";
 import { createEvents } from "./control-plane/events/create-events.ts";
 import { createPoolHealth, type PoolHealth } from "./control-plane/health/pool-health.ts";
+import { BackendDesk } from "./control-plane/pools/backend-desk.ts";
 import { Names } from "./control-plane/pools/names.ts";
 import { Pools } from "./control-plane/pools/pools.ts";
 import { type DaemonPhase, readiness } from "./control-plane/readiness.ts";
@@ -67,7 +68,7 @@ export async function runPrimary(argv: readonly string[], env: NodeJS.ProcessEnv
 async function startPrimary(config: Config): Promise<void> {
   const log = createLogger({ level: config.log.level, role: "primary" });
   const build = readBuild();
-  const { store, recovered } = await openFileStore({
+  const { store, recovered, changes } = await openFileStore({
     stateDir: config.stateDir,
     versions: config.backends.map(({ version }) => version),
     clock: systemClock,
@@ -131,13 +132,14 @@ async function startPrimary(config: Config): Promise<void> {
       process.exit(1);
     },
   });
+  const bootId = readBootId();
   const switcher: Switcher = new Switcher({
     config,
     fleet: supervisor,
     store,
     recovered,
     clock: systemClock,
-    bootId: await readBootId(),
+    bootId,
     log,
     observe: {
       switchEnded: (end) => {
@@ -147,6 +149,20 @@ async function startPrimary(config: Config): Promise<void> {
       },
       changed: (change) => events.observe.changed(change),
     },
+  });
+  const backends = new BackendDesk({
+    versions: config.backends,
+    changes,
+    pools,
+    store,
+    switchPhase: () => switcher.status().phase,
+    isEnding: () => phase === "ending",
+    clock: systemClock,
+    bootId,
+    writeLimitMs: config.switch.persistTimeoutMs,
+    after: afterInBackground,
+    events: events.sink,
+    log,
   });
   const safeStart = new SafeStart({
     config,
@@ -165,6 +181,7 @@ async function startPrimary(config: Config): Promise<void> {
   });
   const route = createAdminRouter({
     switcher,
+    backends,
     store,
     fleet: supervisor,
     metrics,

@@ -158,6 +158,7 @@ export const ADMIN_ERRORS = {
     about: "the caller may not do this; the message says what to set, or which role is needed",
   },
   UNKNOWN_VERSION: { status: 404, source: "client", about: "no version of that name is configured" },
+  UNKNOWN_BACKEND: { status: 404, source: "client", about: "the version has no backend of that name" },
   NOT_FOUND: { status: 404, source: "client", about: "no such path on the admin listener" },
   METHOD_NOT_ALLOWED: {
     status: 405,
@@ -165,11 +166,27 @@ export const ADMIN_ERRORS = {
     about: "the path does not take this method; see Allow",
   },
   CALL_TIMEOUT: { status: 408, source: "client", about: "the body of the call did not arrive within 10 s" },
-  SWITCH_IN_PROGRESS: { status: 409, source: "client", about: "another switch is running" },
+  SWITCH_IN_PROGRESS: { status: 409, source: "client", about: "another switch is running, or about to" },
   NOTHING_TO_ROLL_BACK: {
     status: 409,
     source: "client",
     about: "the last change was no switch, or was already rolled back",
+  },
+  LAST_BACKEND: {
+    status: 409,
+    source: "client",
+    about:
+      "no other backend of the version could take traffic then; force passes it, but not for its very last one",
+  },
+  BACKEND_OF_A_NAME: {
+    status: 409,
+    source: "client",
+    about: "DNS says whether the backend is there (resolve: all); it can be drained and weighted",
+  },
+  TOO_MANY_BACKENDS: {
+    status: 409,
+    source: "client",
+    about: "1,000 backends of the version, or as many changes by hand, are there already",
   },
   EXPECTATION_FAILED: {
     status: 412,
@@ -212,7 +229,7 @@ export const ADMIN_ERRORS = {
     status: 503,
     source: "proxy",
     about:
-      "8 dry runs probe already, or 100 calls wait for the first one with their Idempotency-Key; see Retry-After",
+      "8 dry runs probe already, 100 calls wait for the first one with their Idempotency-Key, or 100 changes of backends wait; see Retry-After",
   },
   TOO_MANY_SUBSCRIBERS: {
     status: 503,

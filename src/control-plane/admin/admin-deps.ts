@@ -6,6 +6,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Build } from "../../telemetry/build.ts";
 import type { Metrics } from "../../telemetry/scrape.ts";
 import type { EventSubscribers } from "../events/event-subscribers.ts";
+import type { BackendDesk } from "../pools/backend-desk.ts";
 import type { Readiness } from "../readiness.ts";
 import type { StartCheck } from "../switch/safe-start.ts";
 import type { StateStore } from "../switch/state-store.ts";
@@ -14,6 +15,7 @@ import type { Fleet } from "../workers/fleet.ts";
 
 export interface AdminDeps {
   readonly switcher: Pick<Switcher, "switchTo" | "rollback" | "pause" | "resume" | "status">;
+  readonly backends: Pick<BackendDesk, "change" | "pools" | "settled">;
   readonly store: Pick<StateStore, "history">;
   readonly fleet: Pick<Fleet, "workers" | "collect">;
   readonly metrics: Pick<Metrics, "text" | "summary">;

@@ -10,9 +10,11 @@ POST /switch     {"version": "v2", "reason"?, "force"?, "dry_run"?, "expect"?, "
 POST /rollback   {"reason"?, "force"?, "expect"?, "hold"?}
 POST /pause      {"for"?: "30s", "reason"?}   new requests wait
 POST /resume     {}                           they go on
+GET  /backends   the backends of every version
+POST /backends   {"version", "backend": "http://...", "action": "add|remove|drain|enable|weight|reset", "weight"?, "reason"?, "force"?}
 GET  /status     what serves, workers, health, drain, cool-down
 GET  /metrics    Prometheus text; JSON with Accept: application/json
-GET  /history    the switches that happened, newest first; ?limit=50
+GET  /history    the switches and changes of backends that happened, newest first; ?limit=50
 GET  /events     every change as it happens, as a stream of events (SSE)
 GET  /livez      200 while the daemon runs
 GET  /readyz     200 while every worker listens

@@ -11,10 +11,12 @@ import { type Caller, needRole } from "./caller.ts";
 /** @throws ProxyError, SwitchRefusal */
 export async function postRollback(
   call: AdminCall,
-  { switcher }: AdminDeps,
+  { switcher, backends }: AdminDeps,
   caller: Caller,
 ): Promise<AdminAnswer> {
   const body = parseRollbackBody(call.body);
   if (body.force) needRole(caller, "admin", "force");
-  return jsonAnswer(await switcher.rollback(body, callContext("rollback", call, caller.actor)));
+  const context = callContext("rollback", call, caller.actor);
+  await backends.settled();
+  return jsonAnswer(await switcher.rollback(body, context));
 }

@@ -11,10 +11,12 @@ import { type Caller, needRole } from "./caller.ts";
 /** @throws ProxyError, SwitchRefusal */
 export async function postSwitch(
   call: AdminCall,
-  { switcher }: AdminDeps,
+  { switcher, backends }: AdminDeps,
   caller: Caller,
 ): Promise<AdminAnswer> {
   const body = parseSwitchBody(call.body);
   if (body.force) needRole(caller, "admin", "force");
-  return jsonAnswer(await switcher.switchTo(body, callContext("switch", call, caller.actor)));
+  const context = callContext("switch", call, caller.actor);
+  await backends.settled();
+  return jsonAnswer(await switcher.switchTo(body, context));
 }

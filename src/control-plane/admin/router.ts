@@ -10,6 +10,7 @@ import { ProxyError } from "../../core/errors.ts";
 import { problemAnswer } from "../../http/problem.ts";
 import { accessRules, checkAccess, type Need } from "./access.ts";
 import type { AdminDeps } from "./admin-deps.ts";
+import { getBackends, postBackends } from "./backends.ts";
 import type { Caller } from "./caller.ts";
 import { getEvents } from "./get-events.ts";
 import { getLivez, getReadyz } from "./get-health.ts";
@@ -22,6 +23,7 @@ import { postRollback } from "./post-rollback.ts";
 import { postSwitch } from "./post-switch.ts";
 import { refusalAnswer } from "./refusal.ts";
 
+/** What a path does for some methods. */
 interface Route {
   readonly methods: readonly string[];
   readonly need: Need;
@@ -32,18 +34,25 @@ const READ = ["GET", "HEAD"];
 const CHANGE = ["POST"];
 
 /** Every call of the admin API by its path; README lists the same, and a test holds the two equal. */
-export const ROUTES: ReadonlyMap<string, Route> = new Map<string, Route>([
-  ["/", { methods: READ, need: "read", handle: () => getRoot() }],
-  ["/switch", { methods: CHANGE, need: "change", handle: postSwitch }],
-  ["/rollback", { methods: CHANGE, need: "change", handle: postRollback }],
-  ["/pause", { methods: CHANGE, need: "change", handle: postPause }],
-  ["/resume", { methods: CHANGE, need: "change", handle: postResume }],
-  ["/status", { methods: READ, need: "read", handle: (_, deps) => getStatus(deps) }],
-  ["/metrics", { methods: READ, need: "read", handle: getMetrics }],
-  ["/history", { methods: READ, need: "read", handle: getHistory }],
-  ["/events", { methods: READ, need: "read", handle: getEvents }],
-  ["/livez", { methods: READ, need: "open", handle: () => getLivez() }],
-  ["/readyz", { methods: READ, need: "open", handle: (_, deps) => getReadyz(deps) }],
+const ROUTES: ReadonlyMap<string, readonly Route[]> = new Map<string, readonly Route[]>([
+  ["/", [{ methods: READ, need: "read", handle: () => getRoot() }]],
+  ["/switch", [{ methods: CHANGE, need: "change", handle: postSwitch }]],
+  ["/rollback", [{ methods: CHANGE, need: "change", handle: postRollback }]],
+  ["/pause", [{ methods: CHANGE, need: "change", handle: postPause }]],
+  ["/resume", [{ methods: CHANGE, need: "change", handle: postResume }]],
+  ["/status", [{ methods: READ, need: "read", handle: (_, deps) => getStatus(deps) }]],
+  [
+    "/backends",
+    [
+      { methods: READ, need: "read", handle: (_, deps) => getBackends(deps) },
+      { methods: CHANGE, need: "change", handle: postBackends },
+    ],
+  ],
+  ["/metrics", [{ methods: READ, need: "read", handle: getMetrics }]],
+  ["/history", [{ methods: READ, need: "read", handle: getHistory }]],
+  ["/events", [{ methods: READ, need: "read", handle: getEvents }]],
+  ["/livez", [{ methods: READ, need: "open", handle: () => getLivez() }]],
+  ["/readyz", [{ methods: READ, need: "open", handle: (_, deps) => getReadyz(deps) }]],
 ]);
 
 /** @throws StartError for a bad entry of `admin.read_allow`. */
@@ -51,9 +60,10 @@ export function createAdminRouter(deps: AdminDeps): (call: AdminCall) => Promise
   const rules = accessRules(deps.config.admin);
   return async (call) => {
     try {
-      const route = findRoute(call);
-      if (!route.methods.includes(call.method)) {
-        const allow = route.methods.join(", ");
+      const routes = findRoutes(call);
+      const route = routes.find(({ methods }) => methods.includes(call.method));
+      if (route === undefined) {
+        const allow = routes.flatMap(({ methods }) => methods).join(", ");
         return problemAnswer("METHOD_NOT_ALLOWED", `this path takes ${allow}`, {}, { Allow: allow });
       }
       const caller = checkAccess(call, route.need, rules);
@@ -65,9 +75,9 @@ export function createAdminRouter(deps: AdminDeps): (call: AdminCall) => Promise
 }
 
 /** The query is not looked at; a path that only resembles one of ours is not ours. */
-function findRoute({ target, listener }: AdminCall): Route {
+function findRoutes({ target, listener }: AdminCall): readonly Route[] {
   const path = target.split("?", 1)[0] ?? "";
-  const route = listener === "traffic" && !TRAFFIC_PORT_PATHS.has(path) ? undefined : ROUTES.get(path);
-  if (route === undefined) throw new ProxyError("NOT_FOUND", "no such path; GET / lists the calls");
-  return route;
+  const routes = listener === "traffic" && !TRAFFIC_PORT_PATHS.has(path) ? undefined : ROUTES.get(path);
+  if (routes === undefined) throw new ProxyError("NOT_FOUND", "no such path; GET / lists the calls");
+  return routes;
 }

@@ -5,6 +5,7 @@
  * (a `reason` 500 characters), so that 256 of them stay small.
  */
 import type { Version } from "../../core/version.ts";
+import type { BackendAction } from "../pools/changes.ts";
 import type { SwitchEntry } from "../switch/state-store.ts";
 
 type Trigger = SwitchEntry["trigger"];
@@ -39,6 +40,17 @@ export type DaemonEvent =
       /** Of the table of admin errors. */
       readonly code: string;
       readonly message: string;
+      readonly actor: string;
+    }
+  /** A version's backends were changed by hand; `backend` null: every one. */
+  | {
+      readonly type: "backends";
+      readonly version: Version;
+      readonly backend: string | null;
+      readonly action: BackendAction;
+      readonly weight: number | null;
+      readonly forced: boolean;
+      readonly reason: string | null;
       readonly actor: string;
     }
   /** What still runs on a version that was left. */

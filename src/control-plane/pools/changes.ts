@@ -7,6 +7,7 @@
 import { type TargetConfig, targetOf } from "../../config/pool-config.ts";
 import type { BackendSnapshot } from "../../config/snapshot.ts";
 import type { Version } from "../../core/version.ts";
+import type { PoolSource } from "./pools.ts";
 
 export const BACKEND_ACTIONS = ["add", "remove", "drain", "enable", "weight", "reset"] as const;
 export type BackendAction = (typeof BACKEND_ACTIONS)[number];
@@ -17,10 +18,10 @@ export const MAX_BACKENDS = 1_000;
 export const MAX_CHANGES = 10_000;
 
 /** The heaviest weight that a backend can have. */
-export const MAX_WEIGHT = 65_535;
+export const MAX_WEIGHT = 1_000;
 
 /** What is in force for one backend, as it stands in the files. */
-export interface BackendChange {
+export interface ChangeInForce {
   readonly version: Version;
   /** Its name. */
   readonly backend: string;
@@ -32,7 +33,7 @@ export interface BackendChange {
 }
 
 /** By `keyOf`, in the order in which they were made. */
-export type Changes = ReadonlyMap<string, BackendChange>;
+export type Changes = ReadonlyMap<string, ChangeInForce>;
 
 export const NO_CHANGES: Changes = new Map();
 
@@ -41,7 +42,7 @@ export interface ChangeStep {
   readonly version: Version;
   readonly backend: string | null;
   /** null: nothing is in force by hand any more. */
-  readonly inForce: BackendChange | null;
+  readonly inForce: ChangeInForce | null;
 }
 
 export function keyOf(version: Version, backend: string): string {
@@ -57,7 +58,7 @@ export function withStep(changes: Changes, step: ChangeStep): Changes {
 
 /** The same in place, for a history that is read. */
 export function takeStep(
-  changes: Map<string, BackendChange>,
+  changes: Map<string, ChangeInForce>,
   { version, backend, inForce }: ChangeStep,
 ): void {
   if (backend === null) {
@@ -67,75 +68,42 @@ export function takeStep(
 }
 
 /**
- * The config's targets, and behind them those that were added by hand; together at most `MAX_BACKENDS` as long as the
- * config has no more. Their names are resolved next; then `applyChanges` has the rest.
+ * What a version's pool is made of: the config's targets without those that were taken out, and behind them those that
+ * were added by hand; together at most `MAX_BACKENDS`, as long as the config has no more.
  */
-export function withAdded(
-  version: Version,
-  targets: readonly TargetConfig[],
-  changes: Changes,
-): readonly TargetConfig[] {
+export function sourceOf(version: Version, targets: readonly TargetConfig[], changes: Changes): PoolSource {
+  const own = changesOf(version, changes);
+  if (own.length === 0) return { targets, changes: new Map() };
+  const removed = new Set(own.filter(({ presence }) => presence === "removed").map(({ backend }) => backend));
   const known = new Set(targets.map(({ origin }) => origin));
-  const added = changesOf(version, changes)
+  const kept = targets.filter(({ origin, resolve }) => resolve === "all" || !removed.has(origin));
+  const added = own
     .filter(({ presence, backend }) => presence === "added" && !known.has(backend))
-    .slice(0, Math.max(0, MAX_BACKENDS - targets.length))
+    .slice(0, Math.max(0, MAX_BACKENDS - kept.length))
     .map(({ backend }) => targetOf(backend));
-  return added.length === 0 ? targets : [...targets, ...added];
-}
-
-/** One backend of a pool, the config and the changes taken together. */
-export interface PooledBackend extends BackendSnapshot {
-  /** What the config says; null when it was added by hand. */
-  readonly configuredWeight: number | null;
-  /** It is one of the addresses of a name (`resolve: all`), and comes and goes with it. */
-  readonly isOfName: boolean;
-}
-
-export interface AppliedChanges {
-  /** Without the removed ones. */
-  readonly backends: readonly PooledBackend[];
-  /** Of this version, what is kept and does nothing. */
-  readonly withoutEffect: readonly BackendChange[];
-}
-
-/**
- * @param targets the config's.
- * @param members what `withAdded` gives, resolved; with the weights of the targets.
- */
-export function applyChanges(
-  version: Version,
-  {
-    targets,
-    members,
-  }: { readonly targets: readonly TargetConfig[]; readonly members: readonly BackendSnapshot[] },
-  changes: Changes,
-): AppliedChanges {
-  const configured = new Set(targets.map(({ origin }) => origin));
-  const names = new Set(members.map(({ name }) => name));
-  const backends = members.flatMap((member) => {
-    const change = changes.get(keyOf(version, member.name));
-    if (change?.presence === "removed") return [];
-    return [pooled(member, configured.has(member.origin) ? member.weight : null, change)];
-  });
-  const withoutEffect = changesOf(version, changes).filter(({ backend }) => !names.has(backend));
-  return { backends, withoutEffect };
-}
-
-function pooled(
-  member: BackendSnapshot,
-  configuredWeight: number | null,
-  change: BackendChange | undefined,
-): PooledBackend {
   return {
-    ...member,
-    weight: change?.weight ?? member.weight,
-    isDrained: change?.drained ?? false,
-    configuredWeight,
-    isOfName: member.name !== member.origin,
+    targets: [...kept, ...added],
+    changes: new Map(
+      own.map(({ backend, weight, drained }) => [
+        backend,
+        { isDrained: drained, ...(weight === null ? {} : { weight }) },
+      ]),
+    ),
   };
 }
 
-export function changesOf(version: Version, changes: Changes): readonly BackendChange[] {
+/** @param names of the version's backends. @returns what is kept and does nothing. */
+export function withoutEffect(
+  version: Version,
+  { names, configured }: { readonly names: ReadonlySet<string>; readonly configured: ReadonlySet<string> },
+  changes: Changes,
+): readonly ChangeInForce[] {
+  return changesOf(version, changes).filter(
+    ({ backend, presence }) => !names.has(backend) && !(presence === "removed" && configured.has(backend)),
+  );
+}
+
+export function changesOf(version: Version, changes: Changes): readonly ChangeInForce[] {
   return [...changes.values()].filter((change) => change.version === version);
 }
 

@@ -73,6 +73,15 @@ export class Pools {
     return this.snapshot.pools.find((pool) => pool.version === version)?.backends ?? [];
   }
 
+  /** What the backends would be, if `source` counted. */
+  backendsFrom(version: Version, { targets, changes }: PoolSource): readonly BackendSnapshot[] {
+    return membersOf(targets, this.#addressesOf).map((member) => ({
+      ...member,
+      ...changes.get(member.name),
+      health: this.#verdicts.get(keyOf(version, member.name)) ?? "unknown",
+    }));
+  }
+
   /** What counts instead of the config's, such as after a change by hand. */
   setSource(version: Version, source: PoolSource): void {
     this.#sources.set(version, source);
@@ -97,6 +106,13 @@ export class Pools {
     this.#change();
   }
 
+  /** Hands on at once what waits for what may follow: a switch that comes next is to be judged by it. */
+  tellNow(): void {
+    if (!this.#hasChanged) return;
+    this.#hasChanged = false;
+    this.#parts.onChange(this.snapshot);
+  }
+
   #renew(): void {
     const pools = this.#pools();
     this.#forgetVerdicts(pools);
@@ -110,25 +126,19 @@ export class Pools {
 
   #tell(): void {
     if (!this.#hasChanged) return;
-    this.#hasChanged = false;
     this.#isResting = true;
     this.#parts.after(TOGETHER_MS, () => {
       this.#isResting = false;
       this.#tell();
     });
-    this.#parts.onChange(this.snapshot);
+    this.tellNow();
   }
 
   #pools(): readonly PoolSnapshot[] {
-    return this.#parts.versions.map(({ version }) => {
-      const { targets, changes } = this.sourceOf(version);
-      const backends = membersOf(targets, this.#addressesOf).map((member) => ({
-        ...member,
-        ...changes.get(member.name),
-        health: this.#verdicts.get(keyOf(version, member.name)) ?? "unknown",
-      }));
-      return { version, backends };
-    });
+    return this.#parts.versions.map(({ version }) => ({
+      version,
+      backends: this.backendsFrom(version, this.sourceOf(version)),
+    }));
   }
 
   /** Of backends that are gone: names come and go for ever. */

@@ -6,7 +6,7 @@
  * What it says of versions and backends that are not configured is kept. Reading never blocks and never rejects.
  */
 import { z } from "zod";
-import { type BackendChange, type Changes, keyOf, MAX_CHANGES, NO_CHANGES } from "../pools/changes.ts";
+import { type ChangeInForce, type Changes, keyOf, MAX_CHANGES, NO_CHANGES } from "../pools/changes.ts";
 import { canonicalJson, sha256 } from "./canonical-json.ts";
 import { changeSchema } from "./history-entry.ts";
 import * as replaced from "./replaced-file.ts";
@@ -67,7 +67,7 @@ function parseJson(text: string): unknown {
   }
 }
 
-function toChanges(list: readonly BackendChange[]): Changes {
+function toChanges(list: readonly ChangeInForce[]): Changes {
   if (list.length === 0) return NO_CHANGES;
   return new Map(list.map((change) => [keyOf(change.version, change.backend), change]));
 }

@@ -16,7 +16,7 @@
  * old file (one step further: the change, which nobody had been told of yet); both.
  */
 import {
-  type BackendChange,
+  type ChangeInForce,
   type Changes,
   MAX_CHANGES,
   NO_CHANGES,
@@ -28,7 +28,7 @@ import type { BackendsEntry } from "./state-store.ts";
 
 /** What the entries of backends make, one after the other. */
 export class ChangesReplay {
-  #changes: Map<string, BackendChange> | null = new Map();
+  #changes: Map<string, ChangeInForce> | null = new Map();
 
   add(entry: BackendsEntry): void {
     if (entry.from_nothing) this.#changes = new Map();

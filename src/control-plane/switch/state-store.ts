@@ -2,7 +2,7 @@
  * StateStore: what must survive a restart. Files implement it now (file-store.ts); Redis or etcd may later.
  */
 import type { Version } from "../../core/version.ts";
-import type { BackendAction, BackendChange, Changes } from "../pools/changes.ts";
+import type { BackendAction, ChangeInForce, Changes } from "../pools/changes.ts";
 
 /** One line of the history. `hash` covers every other field, `prev` is the hash of the line before ("" for the first). */
 export type HistoryEntry = SwitchEntry | BackendsEntry;
@@ -53,7 +53,7 @@ export interface BackendsEntry {
   readonly at: string;
   readonly clock: { readonly boot_id: string; readonly monotonic_ms: number };
   /** What is in force for the backend from now on; null: what the config says. */
-  readonly in_force: BackendChange | null;
+  readonly in_force: ChangeInForce | null;
   /** Nothing was in force before. */
   readonly from_nothing: boolean;
   /** Of all that is in force from now on, of every version. */

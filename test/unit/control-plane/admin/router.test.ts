@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { versionOfOne } from "../../../../src/config/pool-config.ts";
 import type { AdminDeps } from "../../../../src/control-plane/admin/admin-deps.ts";
 import { createAdminRouter } from "../../../../src/control-plane/admin/router.ts";
-import type { SwitchEntry } from "../../../../src/control-plane/switch/state-store.ts";
+import type { BackendsEntry, SwitchEntry } from "../../../../src/control-plane/switch/state-store.ts";
 import { SwitchRefusal } from "../../../../src/control-plane/switch/switch-refusal.ts";
 import type { SwitcherStatus } from "../../../../src/control-plane/switch/switcher.ts";
 import type { AdminCall } from "../../../../src/core/admin-call.ts";
@@ -69,6 +69,14 @@ function startRouter(changes: Partial<AdminDeps> = {}) {
       },
       status: () => STATUS,
     },
+    backends: {
+      change: async (call, actor) => {
+        seen.push({ change: call, actor });
+        return { success: true, changed: true, message: "done", version: "v1", backends: [] };
+      },
+      settled: async () => {},
+      pools: [{ version: "v1", backends: [], without_effect: [] }],
+    },
     store: {
       history: (limit) => {
         seen.push({ history: limit });
@@ -119,6 +127,7 @@ const ROUTES = {
   "/rollback": "POST",
   "/pause": "POST",
   "/resume": "POST",
+  "/backends": "GET, HEAD, POST",
   "/status": "GET, HEAD",
   "/metrics": "GET, HEAD",
   "/history": "GET, HEAD",
@@ -127,7 +136,7 @@ const ROUTES = {
   "/readyz": "GET, HEAD",
 };
 /** Those for which the body below is none. */
-const OTHER_BODIES = new Set(["/rollback", "/pause", "/resume"]);
+const OTHER_BODIES = new Set(["/rollback", "/pause", "/resume", "/backends"]);
 const METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "get"];
 
 for (const [path, allow] of Object.entries(ROUTES)) {
@@ -457,10 +466,12 @@ test("GET /history hands on the limit, and keeps clock and key digests to itself
     hash: "h",
   };
   const limits: number[] = [];
+  const kinds: unknown[] = [];
   const { askJson, ask } = startRouter({
     store: {
-      history: (limit) => {
+      history: (limit, kind) => {
         limits.push(limit);
+        kinds.push(kind);
         return [entry];
       },
     },
@@ -474,6 +485,11 @@ test("GET /history hands on the limit, and keeps clock and key digests to itself
     assert.equal(answer.status, 400, limit);
   }
   assert.equal(limits.length, 3);
+  for (const kind of ["switch", "backends"]) await ask({ target: `/history?kind=${kind}` });
+  assert.deepEqual(kinds.slice(3), ["switch", "backends"]);
+  for (const query of ["kind=", "kind=all", "kind=switch&kind=backends"]) {
+    assert.equal((await ask({ target: `/history?${query}` })).status, 400, query);
+  }
 });
 
 test("/readyz says why it is not ready, in one line", async () => {
@@ -483,6 +499,71 @@ test("/readyz says why it is not ready, in one line", async () => {
   assert.equal(answer.body, "not ready: 1 of 2 workers listens\n");
   assert.equal((await ask({ target: "/livez" })).body, "ok\n");
 });
+
+test("GET /history shows what was done to a backend, and keeps what is in force to itself", async () => {
+  const entry: BackendsEntry = {
+    epoch: 3,
+    trigger: "backends",
+    version: "v1",
+    backend: "http://10.0.0.1:9000",
+    action: "weight",
+    weight: 5,
+    forced: false,
+    reason: "new machine",
+    actor: "token:ops",
+    at: "2030-01-01T00:00:00.000Z",
+    clock: { boot_id: "b", monotonic_ms: 1 },
+    in_force: null,
+    from_nothing: true,
+    changes_sha256: "c",
+    prev: "p",
+    hash: "h",
+  };
+  const { askJson } = startRouter({ store: { history: () => [entry] } });
+  const { clock: _1, in_force: _2, from_nothing: _3, changes_sha256: _4, ...shown } = entry;
+  assert.deepEqual(await askJson({ target: "/history" }), { entries: [shown] });
+});
+
+test("POST /backends hands on the checked call and the actor, with the name as the config writes it", async () => {
+  const { ask, seen } = startRouter();
+  const post = { method: "POST", target: "/backends" };
+  const body = '{"version":"v1","backend":"HTTP://Ten.Example:80/","action":"add","weight":3}';
+  assert.equal((await ask({ ...post, body })).status, 200);
+  const call = {
+    version: "v1",
+    backend: "http://ten.example",
+    action: "add",
+    weight: 3,
+    reason: null,
+    force: false,
+  };
+  assert.deepEqual(seen, [{ change: call, actor: "loopback" }]);
+});
+
+const BAD_CALLS: Record<string, RegExp> = {
+  "": /the body is empty/,
+  "{}": /version must be the name of a version.*action must be one of add, remove/,
+  '{"version":"v1","action":"drain"}': /backend must be the URL of a backend; only reset may leave it out/,
+  '{"version":"v1","backend":"10.0.0.1:9000","action":"drain"}': /backend must be a URL.*start with http/,
+  '{"version":"v1","backend":"http://a:1/x","action":"drain"}': /leave out the path/,
+  '{"version":"v1","backend":"http://a:1","action":"drian"}': /action must be one of/,
+  '{"version":"v1","backend":"http://a:1","action":"drain","wieght":1}': /did you mean weight\?/,
+  '{"version":"v1","backend":"http://a:1","action":"drain","weight":1}':
+    /weight goes with add and weight alone/,
+  '{"version":"v1","backend":"http://a:1","action":"weight"}': /weight must be a whole number from 0 to 1000/,
+  '{"version":"v1","backend":"http://a:1","action":"weight","weight":1001}': /weight must be a whole number/,
+  '{"version":"v1","backend":"http://a:1","action":"weight","weight":1.5}': /weight must be a whole number/,
+  '{"version":"v1","backend":"http://a:1","action":"drain","force":true}': /reason must say why/,
+  '{"version":"v1","version":"v2","backend":"http://a:1","action":"drain"}': /"version" is there twice/,
+};
+for (const [body, message] of Object.entries(BAD_CALLS)) {
+  test(`POST /backends with ${body || "nothing"} is 400 and says what is wrong`, async () => {
+    const { askJson, seen } = startRouter();
+    const answer = await askJson({ method: "POST", target: "/backends", body });
+    assert.deepEqual([answer.status, answer.code, seen], [400, "MALFORMED_CALL", []]);
+    assert.match(answer.message, message);
+  });
+}
 
 test("GET / lists every call", async () => {
   const { body } = await startRouter().ask({ target: "/" });

@@ -1,5 +1,5 @@
 /** History entries for tests. */
-import type { BackendChange } from "../../../../src/control-plane/pools/changes.ts";
+import type { ChangeInForce } from "../../../../src/control-plane/pools/changes.ts";
 import type { NewBackendsEntry, NewSwitchEntry } from "../../../../src/control-plane/switch/state-store.ts";
 
 export function newEntry(epoch: number, change: Partial<NewSwitchEntry> = {}): NewSwitchEntry {
@@ -24,7 +24,7 @@ export function newEntry(epoch: number, change: Partial<NewSwitchEntry> = {}): N
 /** `backend` of v1 is drained from now on, or with `inForce` something else. */
 export function newBackendsEntry(
   backend: string,
-  inForce: BackendChange | null = drained(backend),
+  inForce: ChangeInForce | null = drained(backend),
 ): NewBackendsEntry {
   return {
     trigger: "backends",
@@ -41,6 +41,6 @@ export function newBackendsEntry(
   };
 }
 
-export function drained(backend: string): BackendChange {
+export function drained(backend: string): ChangeInForce {
   return { version: "v1", backend, presence: "kept", weight: null, drained: true };
 }

@@ -1,0 +1,230 @@
+/**
+ * Backend desk: takes the changes by hand of versions' backends: checks, writes, and only then puts them in force.
+ *
+ * Runs in the primary. One change after the other; none while a switch is on its way, so that its gate judges what is
+ * switched to. The rules are in plan-change.ts, the files in the store's. Who may call is judged before.
+ */
+import type { VersionConfig } from "../../config/pool-config.ts";
+import type { BackendSnapshot } from "../../config/snapshot.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { After } from "../../core/timers.ts";
+import type { Version } from "../../core/version.ts";
+import type { EventSink } from "../events/events.ts";
+import { refuseUnknown } from "../switch/move.ts";
+import type { Phase } from "../switch/phase.ts";
+import type { NewBackendsEntry, StateStore } from "../switch/state-store.ts";
+import { SwitchRefusal } from "../switch/switch-refusal.ts";
+import type { BackendsCall } from "./backends-call.ts";
+import { type ChangeInForce, type Changes, sourceOf, withoutEffect, withStep } from "./changes.ts";
+import {
+  configuredWeight,
+  type PoolView,
+  planChange,
+  refuseLast,
+  refuseRemovalOfAddress,
+} from "./plan-change.ts";
+import type { Pools } from "./pools.ts";
+
+/** One backend as the calls tell it. */
+export interface ToldBackend {
+  readonly name: string;
+  readonly weight: number;
+  /** null: added by hand. */
+  readonly configured_weight: number | null;
+  readonly drained: boolean;
+  readonly health: BackendSnapshot["health"];
+}
+
+export interface ToldPool {
+  readonly version: Version;
+  readonly backends: readonly ToldBackend[];
+  /** Changes by hand of what is neither in the config nor found by DNS now; kept. */
+  readonly without_effect: readonly string[];
+}
+
+export interface BackendsAnswer {
+  readonly success: true;
+  readonly changed: boolean;
+  readonly message: string;
+  readonly version: Version;
+  readonly backends: readonly ToldBackend[];
+}
+
+export interface BackendDeskParts {
+  readonly versions: readonly VersionConfig[];
+  /** In force at start. */
+  readonly changes: Changes;
+  readonly pools: Pick<Pools, "backendsOf" | "backendsFrom" | "setSource" | "tellNow">;
+  readonly store: Pick<StateStore, "appendBackends" | "history">;
+  readonly switchPhase: () => Phase;
+  readonly isEnding: () => boolean;
+  readonly clock: Clock;
+  readonly bootId: string;
+  readonly writeLimitMs: number;
+  readonly after: After;
+  readonly events: EventSink;
+  readonly log: { info(fields: object, sentence: string): void };
+}
+
+const MAX_WAITING = 100;
+const ENTRIES_LOOKED_AT = 1_000;
+
+export class BackendDesk {
+  readonly #parts: BackendDeskParts;
+  readonly #versions: ReadonlyMap<Version, VersionConfig>;
+  #changes: Changes;
+  /** Ends with the last call that was taken; never rejects. */
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+  #switchesWaiting = 0;
+
+  constructor(parts: BackendDeskParts) {
+    this.#parts = parts;
+    this.#changes = parts.changes;
+    this.#versions = new Map(parts.versions.map((config) => [config.version, config]));
+    const changed = new Set([...parts.changes.values()].map(({ version }) => version));
+    for (const version of this.#versions.keys()) if (changed.has(version)) this.#putInForce(version);
+  }
+
+  get pools(): readonly ToldPool[] {
+    return [...this.#versions.keys()].map((version) => this.#poolOf(version));
+  }
+
+  /**
+   * For a switch, which is judged by what is in force: resolves when the change that is being written has ended. Those
+   * that wait behind it are refused meanwhile, so that it does not take longer than one write.
+   */
+  async settled(): Promise<void> {
+    if (this.#waiting === 0) return;
+    this.#switchesWaiting++;
+    await this.#last;
+    this.#switchesWaiting--;
+  }
+
+  /** @throws SwitchRefusal or ProxyError with a code of the admin API; nothing has changed then. */
+  change(call: BackendsCall, actor: string): Promise<BackendsAnswer> {
+    if (this.#waiting >= MAX_WAITING) {
+      const message = `${MAX_WAITING} changes of backends wait already; try again when some have been answered`;
+      return Promise.reject(new SwitchRefusal("TOO_MANY_CALLS", message, { retryAfterSeconds: 1 }));
+    }
+    this.#waiting++;
+    const answer = this.#last.then(() => this.#change(call, actor));
+    this.#last = answer.then(
+      () => this.#waiting--,
+      () => this.#waiting--,
+    );
+    return answer;
+  }
+
+  async #change(call: BackendsCall, actor: string): Promise<BackendsAnswer> {
+    const { version, backend } = call;
+    refuseUnknown(version, this.#versions);
+    this.#refuseNow();
+    const view = this.#viewOf(version);
+    refuseRemovalOfAddress(
+      call,
+      view.backends.find(({ name }) => name === backend),
+    );
+    const { step, message } = planChange(call, view);
+    if (step === null) return this.#answer(version, message, false);
+    const after = withStep(this.#changes, { version, backend, inForce: step.inForce });
+    refuseLast(call, view, this.#parts.pools.backendsFrom(version, sourceOf(version, view.targets, after)));
+    await this.#write(this.#entry(call, actor, step.inForce), after);
+    this.#changes = after;
+    this.#putInForce(version);
+    this.#parts.pools.tellNow();
+    this.#tell(call, actor);
+    return this.#answer(version, message, true);
+  }
+
+  #refuseNow(): void {
+    const { isEnding, switchPhase } = this.#parts;
+    if (isEnding()) throw new SwitchRefusal("NOT_READY", "the daemon is ending; nothing changed");
+    const phase = switchPhase();
+    if (phase === "idle" && this.#switchesWaiting === 0) return;
+    const message =
+      "a switch is running, and is judged by the backends there are; try again when it has ended";
+    throw new SwitchRefusal("SWITCH_IN_PROGRESS", message, { details: { phase } });
+  }
+
+  #viewOf(version: Version): PoolView {
+    const { pools, store } = this.#parts;
+    return {
+      version,
+      targets: this.#versions.get(version)?.targets ?? [],
+      backends: pools.backendsOf(version),
+      changes: this.#changes,
+      wasRemoved: (backend) => {
+        const last = store
+          .history(ENTRIES_LOOKED_AT, "backends")
+          .find(
+            (entry) => entry.trigger === "backends" && entry.version === version && entry.backend === backend,
+          );
+        return last?.trigger === "backends" && last.action === "remove";
+      },
+    };
+  }
+
+  #putInForce(version: Version): void {
+    const targets = this.#versions.get(version)?.targets ?? [];
+    this.#parts.pools.setSource(version, sourceOf(version, targets, this.#changes));
+  }
+
+  async #write(entry: NewBackendsEntry, after: Changes): Promise<void> {
+    const limit = new AbortController();
+    const callOff = this.#parts.after(this.#parts.writeLimitMs, () => limit.abort());
+    try {
+      await this.#parts.store.appendBackends(entry, { before: this.#changes, after }, limit.signal);
+    } finally {
+      callOff();
+    }
+  }
+
+  #entry(call: BackendsCall, actor: string, inForce: ChangeInForce | null): NewBackendsEntry {
+    const { version, backend, action, weight, force, reason } = call;
+    const { clock, bootId } = this.#parts;
+    return {
+      trigger: "backends",
+      version,
+      backend,
+      action,
+      weight,
+      forced: force,
+      reason,
+      actor,
+      at: new Date(clock.wallMs()).toISOString(),
+      clock: { boot_id: bootId, monotonic_ms: Math.round(clock.nowMs()) },
+      in_force: inForce,
+    };
+  }
+
+  #tell({ version, backend, action, weight, force, reason }: BackendsCall, actor: string): void {
+    const change = { version, backend, action, weight, forced: force, reason, actor };
+    this.#parts.log.info(change, "backends were changed by hand");
+    this.#parts.events.publish({ type: "backends", ...change });
+  }
+
+  #answer(version: Version, message: string, changed: boolean): BackendsAnswer {
+    const { backends } = this.#poolOf(version);
+    return { success: true, changed, message, version, backends };
+  }
+
+  #poolOf(version: Version): ToldPool {
+    const { targets, backends } = this.#viewOf(version);
+    const names = new Set(backends.map(({ name }) => name));
+    const configured = new Set(targets.map(({ origin }) => origin));
+    return {
+      version,
+      backends: backends.map((backend) => ({
+        name: backend.name,
+        weight: backend.weight,
+        configured_weight: configuredWeight(backend.name, { targets, backends }),
+        drained: backend.isDrained,
+        health: backend.health,
+      })),
+      without_effect: withoutEffect(version, { names, configured }, this.#changes).map(
+        (change) => change.backend,
+      ),
+    };
+  }
+}
