@@ -115,12 +115,14 @@ export class Pool implements BackendOwner {
   /** A backend whose name stays is the same as before, with all that runs on it. */
   apply({ backends }: PoolSnapshot): MembersChange {
     this.#isChanging = true;
+    const hadMembers = this.#backends.length > 0;
     const before = new Map(this.#backends.map((backend) => [backend.name, backend]));
     const [came, drained, enabled]: [Backend[], Backend[], Backend[]] = [[], [], []];
     this.#backends = backends.map((snapshot) => {
       const known = before.get(snapshot.name);
       if (known === undefined || known.origin !== snapshot.origin) {
         const backend = new Backend(snapshot, this);
+        if (hadMembers) backend.standing.warm(this.nowMs());
         came.push(backend);
         return backend;
       }

@@ -1,5 +1,5 @@
 /**
- * SlowStart: how much of its weight a backend has while it climbs, after it came back. Pure.
+ * SlowStart: how much of its weight a backend has while it climbs, after it came, or came back. Pure.
  *
  * Its caches are cold and its connections few: the whole of its share at once could take it down again.
  */

@@ -139,6 +139,12 @@ export class Standing {
     this.#changed(nowMs);
   }
 
+  /** It is new where others serve: it climbs like one that comes back. */
+  warm(nowMs: number): void {
+    this.#slowStart.begin(nowMs);
+    this.#changed(nowMs);
+  }
+
   /** It cannot be spared: back as if it had passed its trial. */
   restore(nowMs: number): void {
     this.#outlier?.restore(nowMs);

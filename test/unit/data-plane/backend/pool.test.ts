@@ -349,6 +349,14 @@ test("that all are used is told once, and that it is over, at most once a second
   assert.deepEqual(told, ["panic", "calm"]);
 });
 
+test("a backend that comes later climbs over slow_start, beside those that stay", () => {
+  const { apply, weights, pass } = startPool([member("a")], { slowStartMs: 10_000 });
+  apply([member("a"), member("b")]);
+  assert.deepEqual(weights(), [1, 0.1]);
+  pass(10);
+  assert.deepEqual(weights(), [1, 1]);
+});
+
 test("a backend that comes back climbs over slow_start, one that is there from the start does not", () => {
   const { pool, apply, weights, pass } = startPool([member("a", { weight: 10 }), member("b")], {
     slowStartMs: 10_000,
