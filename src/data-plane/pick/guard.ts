@@ -55,6 +55,7 @@ class Guarded implements Balancer {
     }
     if (Number.isInteger(row) && row < candidates.names.length && (candidates.weights[row] ?? 0) > 0)
       return row;
+    dropPromise(row);
     const spare = this.#spare.pick(candidates, 0);
     if (spare !== -1) this.#fault(`pick gave ${describe(row)}, which is no row whose weight is above 0`);
     return spare;
@@ -65,6 +66,11 @@ class Guarded implements Balancer {
     this.#isTold = true;
     this.#tell(what, cause);
   }
+}
+
+/** Of an `async pick`: one that rejects and that nobody looks at would end the worker. */
+function dropPromise(row: unknown): void {
+  if (row instanceof Promise) row.catch(() => {});
 }
 
 /** What should be a number and may be anything. */

@@ -50,6 +50,14 @@ test("a pick that throws is answered in turn, and what it threw is said once", (
   assert.deepEqual(told, ["pick threw: TypeError: no idea"]);
 });
 
+test("an async pick that rejects ends nothing", async () => {
+  const { kind, told } = guard({ pick: (async () => Promise.reject(new Error("later"))) as never });
+  const candidates = candidatesOf({ A: 1, B: 1 });
+  assert.equal(pickedNames(createBalancer(kind, candidates), candidates, 2), "AB");
+  await new Promise(setImmediate); // where a rejection that nobody has taken fails the test
+  assert.equal(told.length, 1);
+});
+
 test("one bad pick does not end the balancer: the next good one counts", () => {
   let turn = 0;
   const { kind } = guard({ pick: () => (turn++ === 0 ? 99 : 2) });
