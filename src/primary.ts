@@ -171,10 +171,12 @@ async function startPrimary(config: Config): Promise<void> {
     log,
     onChange: () => events.lookAtReadiness(),
   });
+  const poolSource = () => ({ pools: pools.snapshot, probeOf: () => null });
   const metrics = createMetrics({
     config,
     workers: supervisor,
     switchView: () => switcher.status(),
+    pools: poolSource,
     subscribers: events.subscribers,
     build,
     clock: systemClock,
@@ -184,6 +186,7 @@ async function startPrimary(config: Config): Promise<void> {
     backends,
     store,
     fleet: supervisor,
+    pools: poolSource,
     metrics,
     events: events.subscribers,
     config,

@@ -257,7 +257,7 @@ async function startWorker(
     held: () => hold.held,
   });
   setInterval(() => {
-    channel.send({ type: "stats", id: 0, stats: report() });
+    channel.send({ type: "stats", id: 0, stats: report(false) });
     for (const sum of errors.due()) logSum(sum);
     for (const each of serving.pools) each.tick(systemClock.nowMs());
     poolOrders.tidy();
@@ -279,7 +279,7 @@ async function startWorker(
       case "pools":
         return poolOrders.obey(message.pools);
       case "collect-stats":
-        channel.send({ type: "stats", id: message.id, stats: report() });
+        channel.send({ type: "stats", id: message.id, stats: report(true) });
         return;
       case "stop":
         if (ending.isEnding) return;
@@ -295,7 +295,7 @@ async function startWorker(
         }).then(async (outcome) => {
           for (const sum of errors.flush()) logSum(sum);
           log.info({ outcome }, "worker ends");
-          await channel.sendLast({ type: "stats", id: 0, stats: report() });
+          await channel.sendLast({ type: "stats", id: 0, stats: report(false) });
           process.exit(0);
         });
         return;

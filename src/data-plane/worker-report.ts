@@ -5,6 +5,7 @@ import { monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
 import type { ProcessStats, WorkerStats } from "../telemetry/worker-stats.ts";
 import type { Backend } from "./backend/backend.ts";
 import type { ConnectionPool } from "./forward/connection-pool.ts";
+import { poolReport } from "./pool-report.ts";
 import type { Recorder } from "./record/record.ts";
 import type { Serving } from "./serving.ts";
 
@@ -19,16 +20,16 @@ export interface ReportSources {
   held(): number;
 }
 
-/** Starts measuring the process; the returned function reads everything out. */
+/** Starts measuring the process; the returned function reads everything out, the pools when they are asked for. */
 export function createWorkerReport({
   serving,
   recorder,
   connections,
   clientConnections,
   held,
-}: ReportSources): () => WorkerStats {
+}: ReportSources): (hasPools: boolean) => WorkerStats {
   const readProcess = measureProcess();
-  return () => ({
+  return (hasPools) => ({
     epoch: serving.current.epoch,
     ...recorder.read(),
     versions: serving.pools.map((pool) => {
@@ -48,6 +49,7 @@ export function createWorkerReport({
     }),
     clientConnections: clientConnections(),
     held: held(),
+    pools: hasPools ? serving.pools.map((pool) => poolReport(pool, connections, performance.now())) : null,
     process: readProcess(),
   });
 }

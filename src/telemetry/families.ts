@@ -4,14 +4,16 @@
  * Counters are summed over the workers that run and those that are gone, so none falls when one dies.
  */
 
-import { describeTargets } from "../config/pool-config.ts";
 import type { Config } from "../config/schema.ts";
 import { CONNECTION_LIMITS } from "../core/connection-count.ts";
 import { FORWARD_ERRORS, type ForwardErrorCode, isRefusal } from "../core/errors.ts";
 import type { Version } from "../core/version.ts";
 import type { Build } from "./build.ts";
 import type { Family, Sample } from "./exposition.ts";
-import { METRIC_PREFIX, METRICS, type MetricKey, type MetricLabels } from "./metrics.ts";
+import { METRICS } from "./metrics.ts";
+import { type GateSight, poolFamilies } from "./pool-families.ts";
+import type { PoolSight } from "./pool-sights.ts";
+import { family, Tally } from "./tally.ts";
 import type { WorkerStats } from "./worker-stats.ts";
 
 /** The workers as a scrape sees them; `Fleet` is one. */
@@ -33,7 +35,10 @@ export interface SwitchView {
   readonly pause: object | null;
   /** Versions that were switched away from, and may still run something. */
   readonly drains: readonly { readonly version: Version }[];
-  readonly lastProbes: ReadonlyMap<Version, { readonly ok: boolean }>;
+  readonly lastProbes: ReadonlyMap<
+    Version,
+    { readonly backends: ReadonlyMap<string, { readonly ok: boolean }> }
+  >;
 }
 
 /** Why a client of GET /events was cut off by us. A closed set. */
@@ -54,6 +59,7 @@ export interface Scrape {
   readonly silent: readonly number[];
   readonly retired: readonly WorkerStats[];
   readonly switch: SwitchView;
+  readonly pools: readonly PoolSight[];
   readonly subscribers: SubscriberView;
 }
 
@@ -71,31 +77,6 @@ const REFUSAL_REASONS = (Object.keys(FORWARD_ERRORS) as ForwardErrorCode[])
 
 const WORKER_STATES = ["starting", "listening", "stopping"];
 
-/** Sums per set of labels, in the order in which they first came. */
-class Tally<K extends MetricKey> {
-  readonly #key: K;
-  readonly #sums = new Map<string, { labels: MetricLabels<K>; value: number }>();
-
-  constructor(key: K) {
-    this.#key = key;
-  }
-
-  add(labels: MetricLabels<K>, value: number): this {
-    const id = Object.values(labels).join("\n");
-    const sum = this.#sums.get(id);
-    if (sum === undefined) this.#sums.set(id, { labels, value });
-    else sum.value += value;
-    return this;
-  }
-
-  family(): Family {
-    return family(
-      this.#key,
-      [...this.#sums.values()].map((sum) => ({ suffix: "", ...sum })),
-    );
-  }
-}
-
 /** Our families, in the order of the table. The two that the switch itself counts are not among them. */
 export function daemonFamilies(scrape: Scrape, config: Pick<Config, "backends">, build: Build): Family[] {
   const everyStats = [...scrape.stats.values(), ...scrape.retired];
@@ -106,6 +87,7 @@ export function daemonFamilies(scrape: Scrape, config: Pick<Config, "backends">,
     ...clientFamilies(everyStats),
     ...upstreamFamilies(everyStats, versions),
     ...switchFamilies(scrape, config),
+    ...poolFamilies(scrape.pools, gateSightOf(scrape.switch)),
     ...workerFamilies(scrape),
     ...subscriberFamilies(scrape.subscribers),
     new Tally("build_info").add({ version: build.version, node: build.node }, 1).family(),
@@ -213,14 +195,11 @@ function upstreamFamilies(everyStats: readonly WorkerStats[], versions: readonly
 }
 
 function switchFamilies(scrape: Scrape, { backends }: Pick<Config, "backends">): Family[] {
-  const { activeVersion, epoch, cooldownRemainingMs, pause, lastProbes } = scrape.switch;
+  const { activeVersion, epoch, cooldownRemainingMs, pause } = scrape.switch;
   const active = new Tally("active_version");
   const applied = new Tally("worker_applied_epoch");
-  const up = new Tally("backend_up");
-  for (const { version, targets } of backends) {
+  for (const { version } of backends) {
     active.add({ version }, version === activeVersion ? 1 : 0);
-    const probe = lastProbes.get(version);
-    if (probe !== undefined) up.add({ version, backend: describeTargets(targets) }, probe.ok ? 1 : 0);
   }
   for (const worker of scrape.workers) applied.add({ worker: String(worker.id) }, worker.epoch);
   return [
@@ -229,8 +208,11 @@ function switchFamilies(scrape: Scrape, { backends }: Pick<Config, "backends">):
     applied.family(),
     new Tally("paused").add({}, pause === null ? 0 : 1).family(),
     new Tally("switch_cooldown_remaining_seconds").add({}, cooldownRemainingMs / 1_000).family(),
-    up.family(),
   ];
+}
+
+function gateSightOf({ lastProbes }: SwitchView): GateSight {
+  return (version, backend) => lastProbes.get(version)?.backends.get(backend);
 }
 
 function workerFamilies({ workers, size, stats, silent, retired }: Scrape): Family[] {
@@ -265,11 +247,6 @@ function subscriberFamilies({ size, dropped }: SubscriberView): Family[] {
   const drops = new Tally("event_subscribers_dropped_total");
   for (const reason of SUBSCRIBER_DROP_REASONS) drops.add({ reason }, dropped[reason]);
   return [new Tally("event_subscribers").add({}, size).family(), drops.family()];
-}
-
-function family(key: MetricKey, samples: readonly Sample[]): Family {
-  const { type, help } = METRICS[key];
-  return { name: METRIC_PREFIX + key, type, help, samples };
 }
 
 function sum<T>(items: readonly T[], value: (item: T) => number): number {

@@ -121,8 +121,38 @@ export const METRICS = {
   },
   backend_up: {
     type: "gauge",
-    help: "1 when the last probe of the backend was good, 0 when it was not; absent until the first probe.",
+    help: "1 when the backend is good, as its probes in the background say, or without them the last gate; 0 when not; absent until that is known.",
     labels: ["version", "backend"],
+  },
+  backend_ejected: {
+    type: "gauge",
+    help: "Workers that have ejected the backend, those that try it again included.",
+    labels: ["version", "backend"],
+  },
+  backend_weight: {
+    type: "gauge",
+    help: "What counts of the backend's weight now, the mean over the workers; 0: it takes nothing.",
+    labels: ["version", "backend"],
+  },
+  backend_in_flight: {
+    type: "gauge",
+    help: "Requests and upgraded connections that run on the backend now.",
+    labels: ["version", "backend"],
+  },
+  backend_probe_age_seconds: {
+    type: "gauge",
+    help: "Time since the last probe in the background began; only where health is written.",
+    labels: ["version", "backend"],
+  },
+  breaker_state: {
+    type: "gauge",
+    help: "Workers whose breaker of the backend is closed, half_open or open; only where breaker is written.",
+    labels: ["version", "backend", "state"],
+  },
+  pool_panic: {
+    type: "gauge",
+    help: "1 while no backend of the version is fit in some worker, and all are used all the same.",
+    labels: ["version"],
   },
   workers: {
     type: "gauge",

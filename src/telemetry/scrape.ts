@@ -16,6 +16,7 @@ import {
   type SwitchView,
   type WorkerSource,
 } from "./families.ts";
+import { type PoolSource, poolSights } from "./pool-sights.ts";
 import { processFamilies, registryFamilies, startProcessMetrics } from "./process-families.ts";
 import { type MetricsSummary, summarize } from "./summary.ts";
 import { SwitchMetrics } from "./switch-metrics.ts";
@@ -34,13 +35,14 @@ export interface MetricsSources {
   readonly config: Pick<Config, "backends" | "upstream">;
   readonly workers: WorkerSource;
   readonly switchView: () => SwitchView;
+  readonly pools: () => PoolSource;
   readonly subscribers: SubscriberView;
   readonly build: Build;
   readonly clock: Clock;
 }
 
 export function createMetrics(sources: MetricsSources): Metrics {
-  const { config, workers, switchView, subscribers, build, clock } = sources;
+  const { config, workers, switchView, pools, subscribers, build, clock } = sources;
   const primary = startProcessMetrics();
   const switches = new SwitchMetrics(config.backends.map(({ version }) => version));
 
@@ -54,6 +56,10 @@ export function createMetrics(sources: MetricsSources): Metrics {
       workers: workers.workers(),
       size: workers.size,
       switch: switchView(),
+      pools: poolSights(
+        pools(),
+        [...stats.values()].map((each) => each.pools ?? []),
+      ),
       subscribers,
     };
   };

@@ -50,8 +50,32 @@ export interface WorkerStats {
   /** Requests that wait until a hold is over. */
   readonly held: number;
   readonly refusedConnections: readonly { reason: ConnectionLimit; count: number }[];
+  /** null: not told this time; only who asks for the statistics is told, as those of 1,000 backends are not small. */
+  readonly pools: readonly PoolStats[] | null;
   readonly process: ProcessStats;
 }
+
+/** How the worker sees the backends of a version, in columns: the same place is the same backend. */
+export interface PoolStats {
+  readonly version: Version;
+  /** No backend is fit, and all are used all the same. */
+  readonly isPanicking: boolean;
+  readonly names: readonly string[];
+  /** What counts of their weights now. */
+  readonly weights: readonly number[];
+  /** Requests and upgraded connections. */
+  readonly inFlight: readonly number[];
+  /** Connections. */
+  readonly active: readonly number[];
+  readonly idle: readonly number[];
+  readonly isEjected: readonly (0 | 1)[];
+  readonly isReachable: readonly (0 | 1)[];
+  readonly states: readonly StandingLabel[];
+  /** null: the version has none. */
+  readonly breakers: readonly ("closed" | "half-open" | "open")[] | null;
+}
+
+export type StandingLabel = "unknown" | "healthy" | "warming" | "degraded" | "unhealthy" | "ejected";
 
 export interface ProcessStats {
   readonly cpuUserSeconds: number;

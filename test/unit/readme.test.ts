@@ -254,6 +254,7 @@ function router(readAllow: readonly string[]): ReturnType<typeof createAdminRout
     },
     store: { history: fail },
     fleet: { workers: fail, collect: fail },
+    pools: fail,
     metrics: { text: fail, summary: fail },
     events: { open: fail, isFull: false, isClosed: false },
     config: {

@@ -4,6 +4,7 @@
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Build } from "../../telemetry/build.ts";
+import type { PoolSource } from "../../telemetry/pool-sights.ts";
 import type { Metrics } from "../../telemetry/scrape.ts";
 import type { EventSubscribers } from "../events/event-subscribers.ts";
 import type { BackendDesk } from "../pools/backend-desk.ts";
@@ -18,6 +19,7 @@ export interface AdminDeps {
   readonly backends: Pick<BackendDesk, "change" | "pools" | "settled">;
   readonly store: Pick<StateStore, "history">;
   readonly fleet: Pick<Fleet, "workers" | "collect">;
+  readonly pools: () => PoolSource;
   readonly metrics: Pick<Metrics, "text" | "summary">;
   readonly events: Pick<EventSubscribers, "open" | "isFull" | "isClosed">;
   readonly config: Pick<Config, "admin" | "backends">;

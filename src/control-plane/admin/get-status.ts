@@ -6,18 +6,26 @@
 import { describeTargets } from "../../config/pool-config.ts";
 import type { AdminAnswer } from "../../core/admin-call.ts";
 import type { Clock } from "../../core/clock.ts";
+import { poolSights } from "../../telemetry/pool-sights.ts";
+import type { WorkerStats } from "../../telemetry/worker-stats.ts";
 import type { LastProbe } from "../switch/gate.ts";
 import type { SwitcherStatus } from "../switch/switcher.ts";
 import type { AdminDeps } from "./admin-deps.ts";
 import { jsonAnswer } from "./answers.ts";
+import { poolStatus } from "./pool-status.ts";
 
-/** A worker that stays silent longer is left out of the drain's numbers. */
+/** A worker that stays silent longer counts with what it last said. */
 const COLLECT_TIMEOUT_MS = 300;
 
 export async function getStatus(deps: AdminDeps): Promise<AdminAnswer> {
   const { config, switcher, fleet, build, readiness, startCheck } = deps;
-  const drain = await runningDrains(deps);
+  const { stats } = await fleet.collect(COLLECT_TIMEOUT_MS);
+  const told = [...stats.values()];
   const status = switcher.status(); // read after the wait, so that the answer is of one moment
+  const pools = poolSights(
+    deps.pools(),
+    told.map((each) => each.pools ?? []),
+  );
   const backends = Object.fromEntries(
     config.backends.map(({ version, targets }) => [version, describeTargets(targets)]),
   );
@@ -31,7 +39,8 @@ export async function getStatus(deps: AdminDeps): Promise<AdminAnswer> {
     health: Object.fromEntries(
       config.backends.map(({ version }) => [version, health(status.lastProbes.get(version))]),
     ),
-    drain: drain.filter(({ version }) => version !== status.activeVersion),
+    pools: poolStatus(pools, status.lastProbes),
+    drain: runningDrains(status, told, deps.clock),
     cooldown_remaining_seconds: Math.ceil(status.cooldownRemainingMs / 1_000),
     rollback_to: status.rollbackTo,
     paused: paused(status.pause, deps.clock),
@@ -58,13 +67,15 @@ function health(probe: LastProbe | undefined) {
   return { state: probe.ok ? "healthy" : "unhealthy", at: probe.at, saw: probe.saw };
 }
 
-/** Only what still runs something. The workers are asked only when there may be something. */
-async function runningDrains({ switcher, fleet, clock }: AdminDeps) {
-  const { drains } = switcher.status();
-  if (drains.length === 0) return [];
-  const { stats } = await fleet.collect(COLLECT_TIMEOUT_MS);
-  const versions = [...stats.values()].flatMap((each) => each.versions);
+/** Only what still runs something. */
+function runningDrains(
+  { drains, activeVersion }: SwitcherStatus,
+  told: readonly WorkerStats[],
+  clock: Clock,
+) {
+  const versions = told.flatMap((each) => each.versions);
   return drains
+    .filter(({ version }) => version !== activeVersion)
     .map(({ version, deadlineAtMs }) => {
       const running = versions.filter((each) => each.version === version);
       return {

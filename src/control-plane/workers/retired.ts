@@ -41,6 +41,7 @@ export function addRetired(sum: WorkerStats | null, last: WorkerStats): WorkerSt
     refusals: mergeReasons(sum?.refusals ?? [], last.refusals),
     clientConnections: 0,
     held: 0,
+    pools: null,
     refusedConnections: mergeReasons(sum?.refusedConnections ?? [], last.refusedConnections),
     process: {
       cpuUserSeconds: (sum?.process.cpuUserSeconds ?? 0) + last.process.cpuUserSeconds,

@@ -143,7 +143,7 @@ export class Supervisor implements Fleet {
           (id) => ({ type: "collect-stats", id }),
           timeoutMs,
         );
-        if (answer !== null) process.stats = answer.stats;
+        if (answer !== null) noteStats(process, answer.stats);
         else if (process.state === "listening") silent.push(slot.id);
       }),
     );
@@ -274,7 +274,7 @@ export class Supervisor implements Fleet {
         else this.#options.log.error({ worker: slot.id }, `a worker cannot start: ${message.message}`);
         return;
       case "stats":
-        process.stats = message.stats;
+        noteStats(process, message.stats);
         return;
       case "admin-call": {
         const { id } = message;
@@ -350,4 +350,9 @@ function delay(ms: number): Promise<null> {
   return new Promise((resolve) => {
     setTimeout(() => resolve(null), ms).unref();
   });
+}
+
+/** What was not told this time stays as it was. */
+function noteStats(process: Process, stats: WorkerStats): void {
+  process.stats = { ...stats, pools: stats.pools ?? process.stats?.pools ?? null };
 }

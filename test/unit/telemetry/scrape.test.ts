@@ -1,12 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { initialPools } from "../../../src/config/initial-pools.ts";
 import { versionOfOne } from "../../../src/config/pool-config.ts";
 import type { ExpositionFormat } from "../../../src/telemetry/exposition.ts";
 import type { SwitchView, WorkerSource } from "../../../src/telemetry/families.ts";
 import { METRIC_PREFIX, METRICS, type MetricSpec } from "../../../src/telemetry/metrics.ts";
+import type { PoolSource } from "../../../src/telemetry/pool-sights.ts";
 import { createMetrics } from "../../../src/telemetry/scrape.ts";
 import { successRate } from "../../../src/telemetry/summary.ts";
-import { DURATION_BUCKETS_SECONDS, type WorkerStats } from "../../../src/telemetry/worker-stats.ts";
+import {
+  DURATION_BUCKETS_SECONDS,
+  type PoolStats,
+  type WorkerStats,
+} from "../../../src/telemetry/worker-stats.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 
 const CONFIG = {
@@ -31,6 +37,28 @@ const CONFIG = {
   },
 };
 
+/** What the last gate saw of v2. */
+const gateOf = (ok: boolean): SwitchView["lastProbes"] =>
+  new Map([["v2", { backends: new Map([["http://10.0.0.2:9000", { ok }]]) }]]);
+
+/** A pool of one as a worker tells it; each member is a column. */
+function poolOf(version: string, name: string, changes: Partial<PoolStats> = {}): PoolStats {
+  return {
+    version,
+    isPanicking: false,
+    names: [name],
+    weights: [1],
+    inFlight: [2],
+    active: [3],
+    idle: [4],
+    isEjected: [0],
+    isReachable: [1],
+    states: ["healthy"],
+    breakers: ["closed"],
+    ...changes,
+  };
+}
+
 /** A worker that has answered `ok` requests of v1 with 200 and `bad` ones with 502. */
 function stats({ ok = 0, bad = 0, inFlight = 0, streams = 0, residentBytes = 0 } = {}): WorkerStats {
   const buckets = [...DURATION_BUCKETS_SECONDS, Number.POSITIVE_INFINITY].map(() => 0);
@@ -38,6 +66,7 @@ function stats({ ok = 0, bad = 0, inFlight = 0, streams = 0, residentBytes = 0 }
   buckets[buckets.length - 1] = bad;
   return {
     epoch: 1,
+    pools: null,
     requests: [
       { version: "v1", method: "GET", code: 200, count: ok },
       { version: "v1", method: "POST", code: 502, count: bad },
@@ -76,6 +105,7 @@ function stats({ ok = 0, bad = 0, inFlight = 0, streams = 0, residentBytes = 0 }
 }
 
 interface Daemon {
+  pools: PoolSource;
   stats: Map<number, WorkerStats>;
   silent: number[];
   retired: WorkerStats[];
@@ -98,6 +128,7 @@ function startMetrics(changes: Partial<Daemon> = {}) {
       drains: [],
       lastProbes: new Map(),
     },
+    pools: { pools: initialPools(CONFIG.backends), probeOf: () => null },
     ...changes,
   };
   const workers: WorkerSource = {
@@ -115,6 +146,7 @@ function startMetrics(changes: Partial<Daemon> = {}) {
       config: CONFIG,
       workers,
       switchView: () => daemon.switch,
+      pools: () => daemon.pools,
       subscribers,
       build,
       clock,
@@ -233,7 +265,9 @@ const FORMATS = ["prometheus", "openmetrics"] as const;
 for (const format of FORMATS) {
   test(`the text is valid ${format}, and holds exactly the table's families with its labels, types and helps`, async () => {
     const { metrics, daemon } = startMetrics();
-    daemon.switch = { ...daemon.switch, lastProbes: new Map([["v2", { ok: false }]]) };
+    daemon.switch = { ...daemon.switch, lastProbes: gateOf(false) };
+    daemon.pools = { ...daemon.pools, probeOf: () => ({ verdict: "unknown", saw: null, ageMs: 1_500 }) };
+    daemon.stats = new Map([[1, { ...stats(), pools: [poolOf("v1", "http://10.0.0.1:9000")] }]]);
     const families = parse(await metrics.text(format), format);
     const table: [string, MetricSpec][] = Object.entries(METRICS);
     for (const [key, spec] of table) {
@@ -356,10 +390,58 @@ test("a backend is up or down once it was probed, and absent before", async () =
   const name = "traffic_switching_backend_up";
   assert.ok(!(await metrics.text("prometheus")).includes(name));
   for (const ok of [true, false]) {
-    daemon.switch = { ...daemon.switch, lastProbes: new Map([["v2", { ok }]]) };
+    daemon.switch = { ...daemon.switch, lastProbes: gateOf(ok) };
     const families = parse(await metrics.text("prometheus"), "prometheus");
     assert.equal(sampleValue(families, name, labels), ok ? 1 : 0);
   }
+});
+
+test("the backends of a pool are summed over the workers, and the probes in the background outdo the gate", async () => {
+  const { metrics, daemon } = startMetrics();
+  const name = "http://10.0.0.2:9000";
+  const bad = { weights: [0], isEjected: [1], breakers: ["half-open"], isPanicking: true } as const;
+  daemon.stats = new Map([
+    [1, { ...stats(), pools: [poolOf("v2", name, { weights: [4] })] }],
+    [2, { ...stats(), pools: [poolOf("v2", name, bad)] }],
+    [3, { ...stats(), pools: [] }], // was not asked yet
+  ]);
+  daemon.switch = { ...daemon.switch, lastProbes: gateOf(true) };
+  daemon.pools = {
+    ...daemon.pools,
+    probeOf: (version) => (version === "v2" ? { verdict: "unhealthy", saw: "503", ageMs: 2_500 } : null),
+  };
+  const families = parse(await metrics.text("prometheus"), "prometheus");
+  const value = (metric: string, more: Record<string, string> = {}) =>
+    sampleValue(families, METRIC_PREFIX + metric, { version: "v2", backend: name, ...more });
+  assert.equal(value("backend_up"), 0);
+  assert.equal(value("backend_probe_age_seconds"), 2.5);
+  assert.equal(value("backend_weight"), 2);
+  assert.equal(value("backend_ejected"), 1);
+  assert.equal(value("backend_in_flight"), 4);
+  assert.equal(value("breaker_state", { state: "closed" }), 1);
+  assert.equal(value("breaker_state", { state: "half_open" }), 1);
+  assert.equal(value("breaker_state", { state: "open" }), 0);
+  const panic = (version: string) => sampleValue(families, `${METRIC_PREFIX}pool_panic`, { version });
+  assert.deepEqual([panic("v1"), panic("v2")], [0, 1]);
+});
+
+test("a backend that has left its pool leaves no series, though a worker and a gate still know it", async () => {
+  const { metrics, daemon } = startMetrics();
+  const gone = "http://10.0.0.2:9000";
+  const now = "http://10.0.0.9:9000";
+  daemon.stats = new Map([[1, { ...stats(), pools: [poolOf("v2", gone)] }]]);
+  daemon.switch = { ...daemon.switch, lastProbes: gateOf(true) };
+  daemon.pools = { ...daemon.pools, pools: initialPools([versionOfOne("v2", now)]) };
+  const text = await metrics.text("prometheus");
+  assert.ok(!text.includes(gone));
+  const families = parse(text, "prometheus");
+  const labels = { version: "v2", backend: now };
+  assert.equal(sampleValue(families, `${METRIC_PREFIX}backend_in_flight`, labels), 0);
+  assert.equal(
+    sampleValue(families, `${METRIC_PREFIX}backend_weight`, labels),
+    undefined,
+    "no worker has told",
+  );
 });
 
 test("what the workers say of their process is added to the primary's own, under the standard names", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { initialPools } from "../../../../src/config/initial-pools.ts";
 import { versionOfOne } from "../../../../src/config/pool-config.ts";
 import type { AdminDeps } from "../../../../src/control-plane/admin/admin-deps.ts";
 import { createAdminRouter } from "../../../../src/control-plane/admin/router.ts";
@@ -94,6 +95,7 @@ function startRouter(changes: Partial<AdminDeps> = {}) {
       text: async (format) => `${format}\n`,
       summary: () => Promise.reject(new ProxyError("INTERNAL_ERROR", "not part of this test")),
     },
+    pools: () => ({ pools: initialPools(deps.config.backends), probeOf: () => null }),
     events: { open: () => () => {}, isFull: false, isClosed: false },
     config: {
       admin: {
@@ -308,9 +310,23 @@ test("an unexpected failure is a 500 that tells nothing, and is logged", async (
   assert.doesNotMatch(JSON.stringify(logged), /secret/);
 });
 
-test("GET /status says what serves; without a drain no worker is asked", async () => {
+test("GET /status says what serves, and how its backends are seen", async () => {
   const { ask, askJson, seen } = startRouter();
   const { uptime_seconds, ...body } = await askJson({});
+  const backend = (name: string) => ({
+    name,
+    weight: 1,
+    effective_weight: null, // no worker has told
+    state: "unknown",
+    drained: false,
+    health: { by: null, verdict: "unknown", saw: null },
+    workers: 0,
+    ejected_by: 0,
+    reachable_by: 0,
+    breaker: null,
+    in_flight: 0,
+    connections: { active: 0, idle: 0 },
+  });
   assert.equal(typeof uptime_seconds, "number");
   assert.deepEqual(body, {
     current_version: "v2",
@@ -323,6 +339,10 @@ test("GET /status says what serves; without a drain no worker is asked", async (
       v1: { state: "unknown", at: null, saw: null },
       v2: { state: "unknown", at: null, saw: null },
     },
+    pools: {
+      v1: { panic: false, backends: [backend("http://10.0.0.1:9000")] },
+      v2: { panic: false, backends: [backend("http://10.0.0.2:9000")] },
+    },
     drain: [],
     cooldown_remaining_seconds: 2,
     rollback_to: "v1",
@@ -332,7 +352,7 @@ test("GET /status says what serves; without a drain no worker is asked", async (
     start_check: { state: "passed", version: "v2", saw: "200" },
     build: { version: "1.2.3", node: "24.0.0" },
   });
-  assert.deepEqual(seen, []);
+  assert.deepEqual(seen, [{ collect: 300 }]);
   const answer = await ask({});
   assert.equal(answer.headers["Content-Type"], "application/json; charset=utf-8");
   assert.ok(answer.body.endsWith("}\n"));
@@ -394,6 +414,7 @@ test("GET /status lists a drain while something of it still runs, summed over th
     clientConnections: 0,
     held: 0,
     refusedConnections: [],
+    pools: null,
     process: {
       cpuUserSeconds: 0,
       cpuSystemSeconds: 0,

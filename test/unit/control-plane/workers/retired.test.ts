@@ -6,6 +6,7 @@ import type { WorkerStats } from "../../../../src/telemetry/worker-stats.ts";
 function stats(changes: Partial<WorkerStats> = {}): WorkerStats {
   return {
     epoch: 3,
+    pools: null,
     requests: [
       { version: "v1", method: "GET", code: 200, count: 5 },
       { version: "v1", method: "GET", code: 502, count: 1 },
