@@ -19,6 +19,7 @@ import type { HeaderPolicy } from "./data-plane/forward/headers.ts";
 import { ConnectionPools } from "./data-plane/forward/pools.ts";
 import { Reach } from "./data-plane/forward/reach.ts";
 import { RetryBudget } from "./data-plane/forward/retry-budget.ts";
+import { RetryPolicy } from "./data-plane/forward/retry-policy.ts";
 import { startSweeper } from "./data-plane/forward/sweeper.ts";
 import { Hold } from "./data-plane/hold.ts";
 import { KeepWarm } from "./data-plane/keep-warm.ts";
@@ -44,6 +45,7 @@ import { Channel, type IpcEnd } from "./ipc/channel.ts";
 import type { FromWorker, ToWorker } from "./ipc/messages.ts";
 import { type ErrorSum, ErrorSums } from "./telemetry/error-sums.ts";
 import { createLogger } from "./telemetry/logger.ts";
+import { RETRIED_STATUS } from "./telemetry/worker-stats.ts";
 
 /** A call may wait for a gate that takes minutes; the primary answers or dies. */
 const ADMIN_CALL_LIMIT_MS = 15 * 60_000;
@@ -137,10 +139,12 @@ async function startWorker(
   const timeLimits = {
     queueTimeoutMs: config.upstream.queueTimeoutMs,
     responseTimeoutMs: config.upstream.responseTimeoutMs,
+    perTryTimeoutMs: config.upstream.perTryTimeoutMs ?? Number.POSITIVE_INFINITY,
     upstreamBodyIdleMs: config.upstream.bodyIdleTimeoutMs,
     clientBodyIdleMs: config.server.bodyIdleTimeoutMs,
     minBodyRateGraceMs: config.server.minBodyRateGraceMs,
   };
+  const { retries, retryOn, retryBudget, attemptHeader } = config.upstream;
   const { headerTimeoutMs, keepAliveTimeoutMs } = config.server;
   const sweeper = startSweeper(
     systemClock,
@@ -179,16 +183,17 @@ async function startWorker(
         ...timeLimits,
         maxBodyBytes: config.server.maxBodyBytes,
         minBodyRateBytes: config.server.minBodyRateBytes,
-        retries: config.upstream.retries,
       },
       policy,
-      retryBudget: new RetryBudget(config.upstream.retryBudget),
+      retryPolicy: new RetryPolicy(retries, retryOn, attemptHeader),
+      retryBudget: new RetryBudget(retryBudget),
       coarse: sweeper.coarse,
       load: { inFlight: 0 },
       ending,
       onFailure,
       onRetry: (backend, code) => {
-        countFailure(backend, code);
+        if (code === null) recorder.upstreamError(backend, RETRIED_STATUS);
+        else countFailure(backend, code);
         recorder.retry(backend);
       },
       onUnreachable: (backend) => reach.doubt(backend),

@@ -37,6 +37,7 @@ export function checkTogether(settings: unknown, context: z.core.$RefinementCtx)
   if (number("switch.drain.websocket_window") > number("switch.drain.deadline")) {
     refuse("switch.drain.websocket_window", "must not be longer than switch.drain.deadline");
   }
+  checkRetries(settings, refuse);
   const probe = "switch.probe";
   checkProbe(at(settings, probe), (key, message) => refuse(`${probe}.${key}`, message), probe);
   const gaps = (number("switch.probe.successes") - 1) * number("switch.probe.interval");
@@ -48,6 +49,29 @@ export function checkTogether(settings: unknown, context: z.core.$RefinementCtx)
   }
 
   checkAdmin(settings, refuse);
+}
+
+function checkRetries(settings: unknown, refuse: Refuse): void {
+  const perTryMs = numberAt(settings, "upstream.per_try_timeout"); // NaN for null
+  const responseMs = numberAt(settings, "upstream.response_timeout");
+  const conditions = at(settings, "upstream.retry_on");
+  if (perTryMs >= responseMs) {
+    const text = `must be shorter than upstream.response_timeout (${responseMs}ms), which is for all attempts together, found ${perTryMs}ms`;
+    refuse("upstream.per_try_timeout", text);
+  }
+  if (!Array.isArray(conditions)) return;
+  const isRetried = conditions.includes("response-timeout");
+  if (perTryMs > 0 && !isRetried) {
+    refuse(
+      "upstream.per_try_timeout",
+      "means nothing without response-timeout in upstream.retry_on; add it there",
+    );
+  }
+  if (isRetried && at(settings, "upstream.per_try_timeout") === null) {
+    const text =
+      "response-timeout needs upstream.per_try_timeout: past upstream.response_timeout no time is left for another attempt";
+    refuse("upstream.retry_on", text);
+  }
 }
 
 function targetCountOf(version: unknown): number {

@@ -7,6 +7,7 @@
  */
 import { availableParallelism } from "node:os";
 import { z } from "zod";
+import type { RetryCondition } from "../core/retry-conditions.ts";
 import { ROLES, type Role } from "../core/role.ts";
 import { isVersionName, VERSION_NAME_RULE } from "../core/version.ts";
 import type { VersionConfig } from "./pool-config.ts";
@@ -21,6 +22,7 @@ import {
   autoOrCount,
   countOrAuto,
   duration,
+  durationOrNull,
   flag,
   host,
   mediaType,
@@ -28,6 +30,7 @@ import {
   optionalText,
   port,
   ratio,
+  retryCondition,
   size,
   sizeOrUnlimited,
   text,
@@ -47,6 +50,8 @@ const MAX_RESOLVERS = 8; // each is asked in turn, within the time limit of one 
 const RESOLVERS = `a list of at most ${MAX_RESOLVERS} DNS servers such as 10.0.0.53 or 10.0.0.53:5353`;
 
 const MAX_STREAM_TYPES = 32; // each answer's type is looked up among them
+const MAX_RETRY_ON = 32;
+const RETRY_ON = `a list of at most ${MAX_RETRY_ON} conditions such as [connect-failure, 503]`;
 const STREAM_TYPES = `a list of at most ${MAX_STREAM_TYPES} media types such as text/event-stream`;
 
 const server = section({
@@ -89,8 +94,14 @@ const upstream = section({
   max_total_connections: connections().prefault(6000),
   max_queue: wholeNumber(0, 1_000_000).prefault(20_000),
   queue_timeout: time().prefault("10s"),
+  per_try_timeout: durationOrNull("1ms", "24h").prefault(null),
   retries: wholeNumber(0, 10).prefault(1),
+  retry_on: z
+    .array(retryCondition(), { error: RETRY_ON })
+    .max(MAX_RETRY_ON, { error: RETRY_ON })
+    .prefault(["connect-failure", "dead-connection"]),
   retry_budget: ratio().prefault(0.2),
+  attempt_header: flag().prefault(true),
   resolvers: z
     .array(addressOrAddressAndPort(), { error: RESOLVERS })
     .max(MAX_RESOLVERS, { error: RESOLVERS })
@@ -243,7 +254,10 @@ export interface Config {
     readonly maxQueue: number;
     readonly queueTimeoutMs: number;
     readonly retries: number;
+    readonly perTryTimeoutMs: number | null; // null is responseTimeoutMs alone
+    readonly retryOn: readonly RetryCondition[];
     readonly retryBudget: number; // share of the requests, 0 to 1; 0 is no retry
+    readonly attemptHeader: boolean;
     readonly resolvers: readonly string[]; // DNS servers, `IP` or `IP:port`; empty: names are looked up as the system does
   };
   readonly switch: {

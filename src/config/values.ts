@@ -6,6 +6,7 @@
  */
 import { isIP, isIPv4, isIPv6 } from "node:net";
 import { z } from "zod";
+import { RETRY_CONDITIONS, type RetryCondition } from "../core/retry-conditions.ts";
 
 /** The value, or why not: a hint beyond "expected …, found …"; empty when there is none. */
 type Reading<T> = { readonly value: T } | { readonly hint: string };
@@ -79,6 +80,20 @@ function ratioThat(expected: string, isEnough: (share: number) => boolean) {
     return typeof input === "string" && /^[\d.]+ ?%?$/.test(input)
       ? { hint: "write a number without quotes or %, such as 0.2" }
       : NO_HINT;
+  });
+}
+
+/** What a request is sent once more for: a name, or a status that is an error of the server. */
+export function retryCondition() {
+  const expected = `one of ${RETRY_CONDITIONS.join(", ")}, or a status from 500 to 599`;
+  return setting<RetryCondition>(expected, (input) => {
+    const name = RETRY_CONDITIONS.find((candidate) => candidate === input);
+    if (name !== undefined) return { value: name };
+    if (typeof input === "number") {
+      return Number.isInteger(input) && input >= 500 && input <= 599 ? { value: input } : NO_HINT;
+    }
+    const isQuotedStatus = typeof input === "string" && /^\d{3}$/.test(input);
+    return isQuotedStatus ? { hint: "write the status without quotes" } : NO_HINT;
   });
 }
 

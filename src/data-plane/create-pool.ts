@@ -44,8 +44,7 @@ function createPool(
   kind: BalancerKind,
   { share, watch }: CreatePoolOptions,
 ): Pool {
-  const { maxInFlight } = config.limits;
-  const isLimited = maxInFlight !== Number.POSITIVE_INFINITY;
+  const { maxInFlight, maxRetries } = config.limits;
   const seed = Math.floor(Math.random() * 2 ** 31);
   return new Pool({
     config,
@@ -53,8 +52,14 @@ function createPool(
     balancer: kind.create({ seed, worker: share.index, workers: share.workers }),
     ...(kind.needsKey ? { keyHash: keyHash(config.balance.key) } : {}),
     needsLatency: kind.needsLatency,
-    maxInFlight: isLimited ? looseShareOf(maxInFlight, share) : maxInFlight,
+    maxInFlight: partOf(maxInFlight, share),
+    maxRetries: partOf(maxRetries, share),
     nowMs: systemClock.nowMs,
     watch,
   });
+}
+
+/** @param limit over all workers; Infinity: none. */
+function partOf(limit: number, share: Share): number {
+  return limit === Number.POSITIVE_INFINITY ? limit : looseShareOf(limit, share);
 }

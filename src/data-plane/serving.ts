@@ -116,6 +116,7 @@ function createPlainPool(config: VersionConfig, versionIndex: number): Pool {
     balancer: new RoundRobin({ seed: 0, worker: 0, workers: 1 }),
     needsLatency: false,
     maxInFlight: Number.POSITIVE_INFINITY,
+    maxRetries: Number.POSITIVE_INFINITY,
     nowMs: systemClock.nowMs,
     watch: { onStanding: () => {}, onPanic: () => {} },
   });

@@ -14,7 +14,7 @@ import { METRICS } from "./metrics.ts";
 import { type GateSight, poolFamilies } from "./pool-families.ts";
 import type { PoolSight } from "./pool-sights.ts";
 import { family, Tally } from "./tally.ts";
-import type { WorkerStats } from "./worker-stats.ts";
+import { RETRIED_STATUS, type WorkerStats } from "./worker-stats.ts";
 
 /** The workers as a scrape sees them; `Fleet` is one. */
 export interface WorkerSource {
@@ -68,7 +68,8 @@ const UPSTREAM_REASONS = Object.entries(FORWARD_ERRORS)
   .filter(
     ([code, { source }]) => source === "backend" || code === "POOL_EXHAUSTED" || code === "DRAIN_DEADLINE",
   )
-  .map(([code]) => code.toLowerCase());
+  .map(([code]) => code.toLowerCase())
+  .concat(RETRIED_STATUS);
 
 /** Likewise. */
 const REFUSAL_REASONS = (Object.keys(FORWARD_ERRORS) as ForwardErrorCode[])

@@ -11,6 +11,9 @@ export const DURATION_BUCKETS_SECONDS = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 ] as const;
 
+/** Reason of an upstream error that is none of our codes: an answer whose status let another backend be asked. */
+export const RETRIED_STATUS = "retried_status";
+
 /** The closed set of method labels; anything else is OTHER. */
 export const METHOD_LABELS = [
   "GET",

@@ -32,6 +32,7 @@ export const Kind = {
   DATE: 17,
   CONTENT_TYPE: 18,
   MAX_FORWARDS: 19,
+  ATTEMPT_COUNT: 20,
 } as const;
 
 const KINDS: ReadonlyMap<string, number> = new Map([
@@ -58,6 +59,7 @@ const KINDS: ReadonlyMap<string, number> = new Map([
   ["date", Kind.DATE],
   ["content-type", Kind.CONTENT_TYPE],
   ["max-forwards", Kind.MAX_FORWARDS],
+  ["x-attempt-count", Kind.ATTEMPT_COUNT],
 ]);
 
 /** Length and first letter of the names above: most names are told apart by these and need no second look. */

@@ -13,6 +13,7 @@ import type { Backend } from "../../src/data-plane/backend/backend.ts";
 import type { ConnectionPool } from "../../src/data-plane/forward/connection-pool.ts";
 import { ConnectionPools } from "../../src/data-plane/forward/pools.ts";
 import { RetryBudget } from "../../src/data-plane/forward/retry-budget.ts";
+import { RetryPolicy } from "../../src/data-plane/forward/retry-policy.ts";
 import { Hold, type HoldLimits } from "../../src/data-plane/hold.ts";
 import { createAdminRelay } from "../../src/data-plane/listener/admin-relay.ts";
 import { keepAliveLines } from "../../src/data-plane/listener/client-connection.ts";
@@ -118,12 +119,12 @@ export async function startHoldScene(
       limits: {
         queueTimeoutMs: LONG_MS,
         responseTimeoutMs: LONG_MS,
+        perTryTimeoutMs: Number.POSITIVE_INFINITY,
         upstreamBodyIdleMs: LONG_MS,
         clientBodyIdleMs: LONG_MS,
         maxBodyBytes: Number.POSITIVE_INFINITY,
         minBodyRateBytes: 0,
         minBodyRateGraceMs: 0,
-        retries: 1,
       },
       policy: {
         via: null,
@@ -133,6 +134,7 @@ export async function startHoldScene(
         isTrusted: () => false,
         streamTypes: [],
       },
+      retryPolicy: new RetryPolicy(1, ["connect-failure", "dead-connection"], true),
       retryBudget: new RetryBudget(1),
       coarse,
       load,

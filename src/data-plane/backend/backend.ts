@@ -50,6 +50,8 @@ export class Backend implements OfVersion {
   row = -1;
   /** A connection to it could be made the last time that one was wanted, and none has broken off since. */
   isReachable = true;
+  /** Of the requests, those that were tried before. */
+  retries = 0;
   readonly standing: Standing;
   /** Attempts at it are told to its standing; without `outlier` and `breaker` nobody wants to know. */
   readonly isJudged: boolean;

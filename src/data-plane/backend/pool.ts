@@ -32,6 +32,8 @@ export interface PoolOptions {
   readonly needsLatency: boolean;
   /** Of one backend, in this worker; Infinity: none. */
   readonly maxInFlight: number;
+  /** Likewise, of requests that were tried before. */
+  readonly maxRetries: number;
   /** A clock that never jumps, ms. */
   readonly nowMs: () => number;
   readonly watch: PoolWatch;
@@ -100,13 +102,18 @@ export class Pool implements BackendOwner {
     return this.#backends[this.#options.balancer.pick(this.#columns, keyHash)] ?? null;
   }
 
-  /** Another one than those that were tried. @returns null: there is none. */
+  get maxRetries(): number {
+    return this.#options.maxRetries;
+  }
+
+  /** For a retry: another one than those that were tried, with room for it. @returns null: there is none. */
   pickOther(tried: readonly Backend[], keyHash: number): Backend | null {
     const { weights } = this.#columns;
-    const kept = tried.map(({ row }) => weights[row] ?? 0);
-    for (const { row } of tried) if (row !== -1) weights[row] = 0;
+    const left = [...tried, ...this.#backends.filter(({ retries }) => retries >= this.maxRetries)];
+    const kept = left.map(({ row }) => weights[row] ?? 0);
+    for (const { row } of left) if (row !== -1) weights[row] = 0;
     const other = this.#backends[this.#options.balancer.pick(this.#columns, keyHash)] ?? null;
-    tried.forEach(({ row }, i) => {
+    left.forEach(({ row }, i) => {
       if (row !== -1) weights[row] = kept[i] ?? 0;
     });
     return other;

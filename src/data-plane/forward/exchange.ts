@@ -32,7 +32,9 @@ import { errorFields, errorText } from "./error-reply.ts";
 import { EventStream, type EventStreamOwner } from "./event-stream.ts";
 import { isUpstreamFailure } from "./failures.ts";
 import type { ForwardedRequest, HeaderPolicy } from "./headers.ts";
+import { PastAttempts } from "./past-attempts.ts";
 import type { RetryBudget } from "./retry-budget.ts";
+import { CAUSES, type Cause, type RetryPolicy } from "./retry-policy.ts";
 import { noteStreamed } from "./stream-garbage.ts";
 import { forwardableTrailers } from "./trailers.ts";
 import { Tunnel } from "./tunnel.ts";
@@ -43,6 +45,7 @@ export interface ForwardContext {
   pool(backend: Backend): ConnectionPool;
   readonly limits: ForwardLimits;
   readonly policy: HeaderPolicy;
+  readonly retryPolicy: RetryPolicy;
   readonly retryBudget: RetryBudget;
   /** The time as of the next sweep, ms: exact enough for time limits, never early, and free per request. */
   readonly coarse: { nowMs: number };
@@ -54,8 +57,8 @@ export interface ForwardContext {
   onEnd(exchange: Exchange): void;
   /** Told of the failure that a request ends with. */
   onFailure(of: OfVersion, code: ForwardErrorCode, message: string): void;
-  /** Told of an attempt's failure that another attempt may mend. */
-  onRetry(backend: Backend, code: ForwardErrorCode): void;
+  /** Told of an attempt's failure that another one may mend. @param code null: its answer had a status that is retried. */
+  onRetry(backend: Backend, code: ForwardErrorCode | null): void;
   /** Told that no connection to it could be made, or that one broke off under a request. */
   onUnreachable(backend: Backend): void;
 }
@@ -66,40 +69,44 @@ export interface Targets {
   readonly sticky: { lineFor(backend: Backend): string } | null;
   /** Answers are timed for its balancer. */
   readonly needsLatency: boolean;
+  /** Retries that may run on one backend at a time; Infinity: no limit. */
+  readonly maxRetries: number;
+  /** Another backend that takes a retry; null: there is none. */
   pickOther(tried: readonly Backend[], keyHash: number): Backend | null;
   noteLatency(backend: Backend, ms: number): void;
 }
 
 export interface ForwardLimits {
   readonly queueTimeoutMs: number;
+  /** To the head of an answer, for all attempts together. */
   readonly responseTimeoutMs: number;
+  /** For one attempt that may be followed by another; Infinity: none. */
+  readonly perTryTimeoutMs: number;
   readonly upstreamBodyIdleMs: number;
   readonly clientBodyIdleMs: number;
   readonly maxBodyBytes: number;
   /** Bytes per second; 0: none. */
   readonly minBodyRateBytes: number;
   readonly minBodyRateGraceMs: number;
-  readonly retries: number;
 }
 
 const CONNECTING = 0; // a connection is being opened
 const QUEUED = 1; // in the pool's queue
 const WAITING = 2; // sent, or being sent; no answer yet
-const STREAMING = 3; // the answer's body is coming
-const ANSWERED = 4; // the answer is whole; the upload still runs
-const FLUSHING = 5; // all of it is handed to the client's socket
-const ENDED = 6;
+const DROPPING = 3; // the answer is held back; behind this read another backend is asked
+const STREAMING = 4; // the answer's body is coming
+const ANSWERED = 5; // the answer is whole; the upload still runs
+const FLUSHING = 6; // all of it is handed to the client's socket
+const ENDED = 7;
 type Phase =
   | typeof CONNECTING
   | typeof QUEUED
   | typeof WAITING
+  | typeof DROPPING
   | typeof STREAMING
   | typeof ANSWERED
   | typeof FLUSHING
   | typeof ENDED;
-
-/** Safe methods (RFC 9110 §9.2.1): may be sent again after a reused connection turned out to be dead. */
-const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 
 export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStreamOwner {
   /** Of the attempt that runs, or was the last. */
@@ -126,11 +133,13 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   #pass: Pass | null = null;
   /** What went wrong with the attempt that runs, or was the last; null: nothing. */
   #code: ForwardErrorCode | null = null;
-  /** The backends of the attempts that failed; nearly always none. */
-  #tried: Backend[] | null = null;
+  /** Of the attempts that failed; nearly always null. */
+  #past: PastAttempts | null = null;
   /** When the head was sent, by performance.now(); 0: nobody wants to know. */
   #sentAtMs = 0;
   #isConnectionReused = false;
+  /** An interim answer has come: the request is being processed. */
+  #hasInterim = false;
   /** The answer is ours to write; whatever the attempt still says is not heard. */
   #isFailed = false;
   /** Nothing more of the request goes to the backend: all has, or it takes no more. */
@@ -176,8 +185,8 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   /** Counts from here to `onEnd` as in flight. */
   start(): void {
     this.#beginAttempt();
-    this.#context.load.inFlight++;
-    this.#context.retryBudget.note();
+    const inFlight = ++this.#context.load.inFlight;
+    this.#context.retryBudget.note(inFlight);
     if (this.#request.contentLength > this.#context.limits.maxBodyBytes) return this.#refuseBody();
     this.#context.pool(this.backend).acquire(this);
   }
@@ -199,7 +208,8 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#phase = WAITING;
     this.#lastProgressMs = this.#context.coarse.nowMs;
     if (this.#targets.needsLatency) this.#sentAtMs = performance.now();
-    const { method, head, upgrade, hasBody } = this.#request;
+    const { method, upgrade, hasBody } = this.#request;
+    const head = this.#past === null ? this.#request.head : this.#headOf(this.#past);
     connection.start(this, method, head, upgrade !== null);
     if (!hasBody) return connection.endRequest(null);
     if (!this.#isContinueAwaited) this.#beginBody();
@@ -210,8 +220,16 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   onNoConnection(error: ProxyError): void {
     const code = error.code as ForwardErrorCode;
     if (code !== "POOL_EXHAUSTED") this.#context.onUnreachable(this.backend);
-    if (code === "BACKEND_CONNECT_FAILED" && this.#mayRetry()) this.#retry(code);
-    else this.#fail(code, error.message);
+    if (code === "BACKEND_CONNECT_FAILED" && this.#retryAfter("connectFailed", code)) return;
+    if (code === "BACKEND_CONNECT_TIMEOUT" && this.#retryAfter("connectTimedOut", code)) return;
+    this.#fail(code, error.message);
+  }
+
+  /** Of an attempt after the first. */
+  #headOf(past: PastAttempts): string {
+    // Nothing of a body was sent before: it may take its time, and the answer's begins behind it.
+    if (this.#request.hasBody) past.answerByMs = Number.POSITIVE_INFINITY;
+    return past.head(this.#request, this.backend, this.#context.retryPolicy.hasAttemptCount);
   }
 
   // ── the upload ──────────────────────────────────────────────────────────────────────────────────
@@ -266,6 +284,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
 
   onInterim(head: AnswerHead): void {
     this.#lastProgressMs = this.#context.coarse.nowMs;
+    this.#hasInterim = true;
     if (head.status === 100 && this.#isContinueAwaited) this.#beginBody();
     if (this.#request.minorVersion === 0) return; // RFC 9110 §15.2
     this.#client.writeInterim(interimLines(head, this.#context.policy));
@@ -273,6 +292,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   }
 
   onHead(head: AnswerHead): void {
+    if (head.status >= this.#context.retryPolicy.lowestStatus && this.#isHeldBack(head.status)) return;
     this.#phase = STREAMING;
     this.#lastProgressMs = this.#context.coarse.nowMs;
     const { policy } = this.#context;
@@ -313,6 +333,22 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#events = null;
   }
 
+  /** Another backend may give a better answer: of this one the rest of the read is dropped, and then it is left. */
+  #isHeldBack(status: number): boolean {
+    const next = this.#context.retryPolicy.hasStatus(status) ? this.#nextAfter("status") : null;
+    if (next === null) return false;
+    this.status = status;
+    this.#begunPast().next = next;
+    this.#phase = DROPPING;
+    this.#isBodyDropped = true;
+    return true;
+  }
+
+  #leaveDropped(): void {
+    this.#isBodyDropped = false;
+    this.#retry(this.#past?.next ?? this.backend, null);
+  }
+
   onPiece(piece: Buffer): void {
     noteStreamed(piece.length);
     if (this.#events !== null) this.#passEvents(this.#events, piece);
@@ -334,6 +370,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   }
 
   onReadDone(): void {
+    if (this.#phase === DROPPING) return this.#leaveDropped();
     if (this.#phase !== STREAMING) return;
     this.#lastProgressMs = this.#context.coarse.nowMs;
     if (!this.#client.flush()) this.#holdAnswer();
@@ -347,6 +384,10 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   }
 
   onAnswerEnd(trailers: string, isOpen: boolean): void {
+    if (this.#phase === DROPPING) {
+      this.#connection = null; // it is free, or will be without us
+      return;
+    }
     this.#lastProgressMs = this.#context.coarse.nowMs;
     this.#client.endAnswer(forwardableTrailers(trailers, this.#answerNamed));
     this.#leaveEvents();
@@ -405,42 +446,87 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     if (this.#phase >= ANSWERED) {
       this.#isUploadOver = true; // the answer is whole: what it does with the rest is its own affair
       if (this.#phase === ANSWERED) this.#flushOut();
-    } else if (code === "BACKEND_CLOSED" && !hasBegun && this.#mayRetry()) this.#retry(code);
+    } else if (this.#phase === DROPPING) this.#leaveDropped();
+    else if (code === "BACKEND_INVALID_ANSWER" && this.#retryAfter("invalidAnswer", code)) return;
+    else if (code === "BACKEND_CLOSED" && !hasBegun && this.#retryClosed(code)) return;
     else this.#fail(code, message);
   }
 
-  /** Only what was certainly not processed is sent again: README, "The way of a request". */
-  #mayRetry(): boolean {
-    if (this.#attempt > this.#context.limits.retries || this.#phase > WAITING) return false;
-    const wasNotProcessed =
-      this.#phase < WAITING || // nothing was sent
-      (this.#isConnectionReused && !this.#request.hasBody && SAFE_METHODS.has(this.method));
-    return wasNotProcessed && this.#context.retryBudget.take();
+  // ── another attempt ─────────────────────────────────────────────────────────────────────────────
+
+  #retryClosed(code: ForwardErrorCode): boolean {
+    return (
+      (this.#isConnectionReused && this.#retryAfter("idleClosed", code)) || this.#retryAfter("closed", code)
+    );
   }
 
-  #retry(code: ForwardErrorCode): void {
+  /** @returns whether another attempt has begun. */
+  #retryAfter(cause: Cause, code: ForwardErrorCode): boolean {
+    const next = this.#nextAfter(cause);
+    if (next === null) return false;
+    this.#retry(next, code);
+    return true;
+  }
+
+  /** Where the request is sent once more: README, "The way of a request". @returns null: nowhere. */
+  #nextAfter(cause: Cause): Backend | null {
+    const { retryPolicy, retryBudget, load } = this.#context;
+    if (this.#attempt > retryPolicy.retries || this.#phase > WAITING || this.#hasInterim) return null;
+    if (retryBudget.isOff || !retryPolicy.allows(cause, this.#request)) return null;
+    const other = this.#pickOther();
+    // It has loaded nobody, and who it was meant for is left out from now on: these cannot become a storm.
+    if (other !== null && CAUSES[cause].methods === null) return other;
+    const next = other ?? (CAUSES[cause].maySameMend && this.#takesRetry ? this.backend : null);
+    return next !== null && retryBudget.take(load.inFlight) ? next : null;
+  }
+
+  /** One that was not tried; else one that is not the last. */
+  #pickOther(): Backend | null {
+    const past = this.#past?.backends ?? [];
+    const other = this.#targets.pickOther([...past, this.backend], this.keyHash);
+    return other ?? (past.length === 0 ? null : this.#targets.pickOther([this.backend], this.keyHash));
+  }
+
+  /** Its own backend, when this attempt is over. */
+  get #takesRetry(): boolean {
+    return this.backend.retries - (this.#attempt > 1 ? 1 : 0) < this.#targets.maxRetries;
+  }
+
+  /** @param code null: it was answered, with `status`. */
+  #retry(next: Backend, code: ForwardErrorCode | null): void {
+    this.#connection?.abort();
+    this.#connection = null;
     this.#context.onRetry(this.backend, code);
-    this.#attempt++;
-    this.#tried ??= [];
-    this.#tried.push(this.backend);
+    this.#begunPast().backends.push(this.backend);
     // That it closed an idle connection just now is no fault of it: everybody does that.
     const isRace = code === "BACKEND_CLOSED" && this.#isConnectionReused;
-    this.#endAttempt(isRace ? "none" : outcomeOf(0, code));
-    this.backend = this.#targets.pickOther(this.#tried, this.keyHash) ?? this.backend;
+    this.#endAttempt(isRace ? "none" : outcomeOf(this.status, code));
+    this.#attempt++;
+    this.backend = next;
     this.#beginAttempt();
     this.needsFreshConnection = true;
+    this.#phase = CONNECTING;
     this.#lastProgressMs = this.#context.coarse.nowMs;
-    this.#context.pool(this.backend).acquire(this);
+    this.#context.pool(next).acquire(this);
+  }
+
+  #begunPast(): PastAttempts {
+    // Made with the first failure: the clock that runs is the first attempt's.
+    this.#past ??= new PastAttempts(this.#lastProgressMs + this.#context.limits.responseTimeoutMs);
+    return this.#past;
   }
 
   #beginAttempt(): void {
     const { backend } = this;
     backend.begin(this);
+    if (this.#attempt > 1) backend.retries++;
     if (backend.isJudged) this.#pass = backend.standing.begin(this.#context.coarse.nowMs);
   }
 
+  /** The one place where an attempt is over, the last one too. */
   #endAttempt(outcome: Outcome): void {
     const { backend } = this;
+    if (this.#attempt > 1) backend.retries--;
     if (backend.isJudged) {
       backend.standing.end(this.#pass, outcome, this.#context.coarse.nowMs);
       this.#pass = null;
@@ -466,6 +552,9 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   checkTimeLimits(nowMs: number): void {
     const idleMs = nowMs - this.#lastProgressMs;
     const { limits } = this.#context;
+    if (this.#past !== null && this.#phase <= WAITING && nowMs > this.#past.answerByMs) {
+      return this.#failLate(`in ${this.#attempt} attempts`);
+    }
     switch (this.#phase) {
       case QUEUED:
         if (idleMs > limits.queueTimeoutMs) {
@@ -474,10 +563,8 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
         return;
       case WAITING:
         if (this.#isClientsTurn) this.#checkUpload(nowMs, idleMs);
-        else if (idleMs > limits.responseTimeoutMs) {
-          const message = `no answer from ${this.backend.origin} within ${limits.responseTimeoutMs} ms`;
-          this.#fail("BACKEND_RESPONSE_TIMEOUT", message);
-        }
+        else if (idleMs > limits.responseTimeoutMs) this.#failLate(`from ${this.backend.origin}`);
+        else if (idleMs > limits.perTryTimeoutMs) this.#retryLate(idleMs);
         return;
       case STREAMING:
         if (this.#isAnswerHeld) {
@@ -497,6 +584,19 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
         if (idleMs > limits.clientBodyIdleMs) this.#giveUpClient();
         return;
     }
+  }
+
+  #failLate(which: string): void {
+    const message = `no answer ${which} within ${this.#context.limits.responseTimeoutMs} ms`;
+    this.#fail("BACKEND_RESPONSE_TIMEOUT", message);
+  }
+
+  /** What can go nowhere else goes on waiting. */
+  #retryLate(idleMs: number): void {
+    const { backend } = this;
+    const isRetried = this.#retryAfter("timedOut", "BACKEND_RESPONSE_TIMEOUT");
+    // Without it the backend that hangs would look as quick as it was before.
+    if (isRetried && this.#targets.needsLatency) this.#targets.noteLatency(backend, idleMs);
   }
 
   /** The next piece of the upload is the client's to send. */

@@ -59,6 +59,8 @@ export interface ForwardedRequest {
   readonly contentLength: number;
   readonly expectsContinue: boolean;
   readonly minorVersion: 0 | 1;
+  /** The client named no host: `Host`, the first of the fields, is the backend's. */
+  readonly isHostOurs: boolean;
   /** What `Connection` names, in lower case; null for nothing. */
   readonly named: ReadonlySet<string> | null;
   /** What the client wants to change to, as it goes to the backend; null: nothing. */
@@ -103,6 +105,7 @@ export function forwardedRequest(
     contentLength,
     expectsContinue: head.expectsContinue,
     minorVersion,
+    isHostOurs: host === null && authority === null,
     named: head.connection.named,
     upgrade,
   };
@@ -156,6 +159,7 @@ function travellingLines(head: RequestHead, authority: string | null): string {
       case Kind.X_FORWARDED_HOST:
       case Kind.X_FORWARDED_PROTO:
       case Kind.X_REAL_IP:
+      case Kind.ATTEMPT_COUNT:
         break;
       default:
         if (!named?.has(fields.name(i).toLowerCase())) continue;

@@ -106,6 +106,34 @@ const BAD_KEYS: readonly (readonly [what: string, yaml: string, ...expected: str
     "upstream.retries (line 3): expected a whole number from 0 to 10",
   ],
   [
+    "nothing that is retried",
+    "upstream: { retry_on: [connect-failure, timeout] }",
+    'upstream.retry_on[1] (line 3): expected one of connect-failure, dead-connection, closed, response-timeout, invalid-answer, 5xx, or a status from 500 to 599, found "timeout"',
+  ],
+  [
+    "a retried status that is no fault of the server",
+    "upstream: { retry_on: [404] }",
+    "upstream.retry_on[0] (line 3): expected one of",
+    "found 404",
+  ],
+  ["a retried status in quotes", 'upstream: { retry_on: ["503"] }', "write the status without quotes"],
+  ["no list of what is retried", "upstream: { retry_on: 503 }", "expected a list of at most 32 conditions"],
+  [
+    "a time limit of an attempt that no attempt follows",
+    "upstream: { per_try_timeout: 1s }",
+    "upstream.per_try_timeout (line 3): means nothing without response-timeout in upstream.retry_on; add it there",
+  ],
+  [
+    "an attempt that may take all the time there is",
+    "upstream: { per_try_timeout: 30s, retry_on: [response-timeout] }",
+    "upstream.per_try_timeout (line 3): must be shorter than upstream.response_timeout (30000ms), which is for all attempts together, found 30000ms",
+  ],
+  [
+    "a time limit of answers that leaves none for another attempt",
+    "upstream: { retry_on: [response-timeout] }",
+    "upstream.retry_on (line 3): response-timeout needs upstream.per_try_timeout",
+  ],
+  [
     "a number of requests that is neither",
     "server: { max_requests_per_connection: 0 }",
     "server.max_requests_per_connection (line 3): expected unlimited or a whole number from 1 to 1000000000, found 0",

@@ -257,10 +257,11 @@ server:
 backends: { v1: "http://a:1", v2: "http://b:1" }
 active_version: v2
 upstream:
-  { connect_timeout: 21ms, tls_handshake_timeout: 22ms, response_timeout: 23ms, body_idle_timeout: 24ms,
+  { connect_timeout: 21ms, tls_handshake_timeout: 22ms, response_timeout: 230ms, body_idle_timeout: 24ms,
     stream_types: [text/event-stream, video/*], keep_alive_timeout: 25ms, max_header_bytes: 18KiB,
     max_header_count: 19, max_connections: 26, max_idle_connections: 27, max_total_connections: 28,
-    max_queue: 29, queue_timeout: 30ms, retries: 3, retry_budget: 0.5,
+    max_queue: 29, queue_timeout: 30ms, per_try_timeout: 23ms, retries: 3,
+    retry_on: [response-timeout, closed, 5xx, 503], retry_budget: 0.5, attempt_header: false,
     resolvers: [10.0.0.53, "[::1]:5353"] }
 switch:
   min_interval: 31ms
@@ -312,7 +313,7 @@ state_dir: /tmp/state
     upstream: {
       connectTimeoutMs: 21,
       tlsHandshakeTimeoutMs: 22,
-      responseTimeoutMs: 23,
+      responseTimeoutMs: 230,
       bodyIdleTimeoutMs: 24,
       streamTypes: ["text/event-stream", "video/*"],
       keepAliveTimeoutMs: 25,
@@ -323,8 +324,11 @@ state_dir: /tmp/state
       maxTotalConnections: 28,
       maxQueue: 29,
       queueTimeoutMs: 30,
+      perTryTimeoutMs: 23,
       retries: 3,
+      retryOn: ["response-timeout", "closed", "5xx", 503],
       retryBudget: 0.5,
+      attemptHeader: false,
       resolvers: ["10.0.0.53", "[::1]:5353"],
     },
     switch: {

@@ -34,6 +34,7 @@ function poolOf(members: Members): Pool {
     balancer: new RoundRobin({ seed: 0, worker: 0, workers: 1 }),
     needsLatency: false,
     maxInFlight: Number.POSITIVE_INFINITY,
+    maxRetries: Number.POSITIVE_INFINITY,
     nowMs: () => 0,
     watch: { onStanding: () => {}, onPanic: () => {} },
   });

@@ -31,8 +31,11 @@ const CONFIG = {
     maxTotalConnections: 6_000,
     maxQueue: 1,
     queueTimeoutMs: 1,
+    perTryTimeoutMs: null,
     retries: 1,
+    retryOn: [],
     retryBudget: 0.2,
+    attemptHeader: true,
     resolvers: [],
   },
 };

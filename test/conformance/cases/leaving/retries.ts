@@ -97,7 +97,8 @@ export const retries: readonly Case[] = [
         else seen.connection.reset();
         const again = await scene.backend.request();
         assert.ok(again.connection !== seen.connection);
-        assert.deepEqual([again.requestLine, again.fields], [seen.requestLine, seen.fields]);
+        const fields = [...seen.fields, ["X-Attempt-Count", "2"]];
+        assert.deepEqual([again.requestLine, again.fields], [seen.requestLine, fields]);
         again.answer(answer("200 OK", ["X-Own: 2"]));
         const given = await client.readResponse({ method: seen.method });
         assert.deepEqual([given.status, given.header("x-own")], [200, "2"]);

@@ -48,6 +48,7 @@ interface Setting {
   readonly breaker?: BreakerConfig;
   readonly slowStartMs?: number;
   readonly maxInFlight?: number;
+  readonly maxRetries?: number;
   readonly whenAllUnhealthy?: "use-all" | "refuse";
 }
 
@@ -63,7 +64,7 @@ const member = (name: string, more: Partial<BackendSnapshot> = {}): BackendSnaps
 
 function startPool(
   members: readonly BackendSnapshot[],
-  { maxInFlight = Number.POSITIVE_INFINITY, ...setting }: Setting = {},
+  { maxInFlight = Number.POSITIVE_INFINITY, maxRetries = Number.POSITIVE_INFINITY, ...setting }: Setting = {},
 ) {
   const balancer = new First();
   const clock = { nowMs: 0 };
@@ -74,6 +75,7 @@ function startPool(
     balancer,
     needsLatency: false,
     maxInFlight,
+    maxRetries,
     nowMs: () => clock.nowMs,
     watch: {
       onStanding: ({ name }, event) => void told.push(`${name.slice("http://".length)} ${event}`),

@@ -4,12 +4,10 @@
  * The client is a stub of our own interface, and time stands still until a test moves it.
  */
 import assert from "node:assert/strict";
-import type { Socket } from "node:net";
 import { type TestContext, test } from "node:test";
 import type { ForwardErrorCode } from "../../../../src/core/errors.ts";
 import type { Outcome } from "../../../../src/core/outcome.ts";
 import type { Backend } from "../../../../src/data-plane/backend/backend.ts";
-import type { AnswerFraming, ClientStream } from "../../../../src/data-plane/forward/client-stream.ts";
 import { ConnectionPool } from "../../../../src/data-plane/forward/connection-pool.ts";
 import {
   Exchange,
@@ -18,9 +16,11 @@ import {
 } from "../../../../src/data-plane/forward/exchange.ts";
 import { forwardedRequest } from "../../../../src/data-plane/forward/headers.ts";
 import { RetryBudget } from "../../../../src/data-plane/forward/retry-budget.ts";
+import { RetryPolicy } from "../../../../src/data-plane/forward/retry-policy.ts";
 import { startRawBackend } from "../../../support/backend.ts";
 import { backendOf } from "../../../support/backend-of.ts";
 import { onTestEnd } from "../../../support/cleanup.ts";
+import { FakeClient } from "../../../support/fake-client.ts";
 import { freePort } from "../../../support/free-port.ts";
 import { requestHead } from "../../../support/heads.ts";
 import { RawClient } from "../../../support/raw-client.ts";
@@ -46,7 +46,7 @@ const LIMITS: ForwardLimits = {
   maxBodyBytes: 1_000,
   minBodyRateBytes: 0,
   minBodyRateGraceMs: 0,
-  retries: 1,
+  perTryTimeoutMs: Number.POSITIVE_INFINITY,
 };
 const BREAKER = {
   window: 100,
@@ -65,71 +65,6 @@ const POLICY = {
   streamTypes: ["text/event-stream"],
 };
 
-/** Takes everything at once, unless told otherwise. */
-class FakeClient implements ClientStream {
-  isAnswered = false;
-  isBodyWanted = false;
-  /** The client reads; false: it takes no more. */
-  isReading = true;
-  /** What it was sent, as text; an answer begins with its framing in brackets. */
-  sent = "";
-  /** Nothing since the head of the answer has left. */
-  canRetract = false;
-  /** `finished`, `broken`, `closed`, or the status of an answer of our own. */
-  readonly ends: (string | number)[] = [];
-  detached: Socket | undefined;
-
-  resumeBody(): void {
-    this.isBodyWanted = true;
-  }
-  pauseBody(): void {
-    this.isBodyWanted = false;
-  }
-  writeInterim(lines: string): void {
-    this.sent += lines;
-  }
-  beginAnswer(lines: string, framing: AnswerFraming): void {
-    this.isAnswered = true;
-    this.canRetract = true;
-    this.sent += `[${framing}]${lines.slice(0, lines.indexOf("\r\n"))} `;
-  }
-  writePiece(piece: Buffer): void {
-    this.sent += piece.toString("latin1");
-  }
-  endAnswer(trailers: string): void {
-    this.sent += `.${trailers}`;
-  }
-  flush(): boolean {
-    this.canRetract = false;
-    return this.isReading;
-  }
-  isFlushed(): boolean {
-    return this.isReading;
-  }
-  answer(status: number): void {
-    this.isAnswered = true;
-    this.ends.push(status);
-  }
-  retractAnswer(): boolean {
-    if (!this.canRetract) return false;
-    this.isAnswered = false;
-    return true;
-  }
-  breakOff(): void {
-    this.ends.push("broken");
-  }
-  close(): void {
-    this.ends.push("closed");
-  }
-  detach(): { socket: Socket; rest: Buffer } {
-    assert.ok(this.detached);
-    return { socket: this.detached, rest: Buffer.from("early") };
-  }
-  finish(): void {
-    this.ends.push("finished");
-  }
-}
-
 interface Scene {
   readonly context: ForwardContext;
   readonly backend: Backend;
@@ -137,7 +72,7 @@ interface Scene {
   /** Exchanges that have ended, failures told, and retries. */
   readonly ended: Exchange[];
   readonly failures: ForwardErrorCode[];
-  readonly retries: ForwardErrorCode[];
+  readonly retries: (ForwardErrorCode | null)[];
   /** What was said of the backend, one for each attempt. */
   readonly outcomes: Outcome[];
   /** Time passes, and everything that runs is looked at. */
@@ -152,10 +87,11 @@ interface Scene {
 
 async function startScene(
   t: TestContext,
-  { limits = {}, pool: poolLimits = {}, share = 1, isThere = true } = {} as {
+  { limits = {}, pool: poolLimits = {}, share = 1, attempts = 2, isThere = true } = {} as {
     limits?: Partial<ForwardLimits>;
     pool?: Partial<typeof POOL_LIMITS>;
     share?: number;
+    attempts?: number;
     isThere?: boolean;
   },
 ): Promise<Scene> {
@@ -167,14 +103,21 @@ async function startScene(
   const outcomes = noteOutcomes(backend);
   const pool = new ConnectionPool(new URL(raw.url), { ...POOL_LIMITS, ...poolLimits });
   onTestEnd(t, () => pool.destroy());
-  const targets = { sticky: null, needsLatency: false, pickOther: () => null, noteLatency: () => {} };
+  const targets = {
+    sticky: null,
+    needsLatency: false,
+    maxRetries: Number.POSITIVE_INFINITY,
+    pickOther: () => null,
+    noteLatency: () => {},
+  };
   const ended: Exchange[] = [];
   const failures: ForwardErrorCode[] = [];
-  const retries: ForwardErrorCode[] = [];
+  const retries: (ForwardErrorCode | null)[] = [];
   const context: ForwardContext = {
     pool: () => pool,
     limits: { ...LIMITS, ...limits },
     policy: POLICY,
+    retryPolicy: new RetryPolicy(attempts - 1, ["connect-failure", "dead-connection"], true),
     retryBudget: new RetryBudget(share),
     coarse: { nowMs: 1_000_000 },
     load: { inFlight: 0 },
@@ -389,7 +332,7 @@ test("a connect that fails is tried again for any method, as often as allowed", 
     [1, 1],
     [3, 3],
   ] as const) {
-    const scene = await startScene(t, { limits: { retries }, isThere: false });
+    const scene = await startScene(t, { attempts: 1 + retries, isThere: false });
     const { client } = scene.send("POST / HTTP/1.1", ["Content-Length: 5"]);
     assert.deepEqual(await over({ client }), [502, "finished"]);
     assert.equal(scene.retries.length, expected);
@@ -423,7 +366,7 @@ for (const [bytes, outcome] of [
 }
 
 test("each attempt is said by itself", limit, async (t) => {
-  const scene = await startScene(t, { limits: { retries: 2 }, isThere: false });
+  const scene = await startScene(t, { attempts: 3, isThere: false });
   await over(scene.send());
   assert.deepEqual(scene.outcomes, ["failed", "failed", "failed"]);
 });

@@ -33,6 +33,7 @@ function startReach(t: TestContext, port: number, backends = 2) {
     balancer: new RoundRobin({ seed: 0, worker: 0, workers: 1 }),
     needsLatency: false,
     maxInFlight: Number.POSITIVE_INFINITY,
+    maxRetries: Number.POSITIVE_INFINITY,
     nowMs: () => 0,
     watch: { onStanding: () => {}, onPanic: () => {} },
   });
