@@ -104,6 +104,7 @@ async function startPrimary(config: Config): Promise<void> {
   const health: PoolHealth = createPoolHealth({
     versions: config.backends,
     pools,
+    events: events.sink,
     limits: config.upstream,
     clock: systemClock,
     log,
@@ -171,7 +172,7 @@ async function startPrimary(config: Config): Promise<void> {
     log,
     onChange: () => events.lookAtReadiness(),
   });
-  const poolSource = () => ({ pools: pools.snapshot, probeOf: () => null });
+  const poolSource = () => ({ pools: pools.snapshot, probeOf: health.probeOf });
   const metrics = createMetrics({
     config,
     workers: supervisor,

@@ -11,7 +11,7 @@ import { type ForwardErrorCode, StartError } from "./core/errors.ts";
 import { looseShareOf } from "./core/share.ts";
 import { afterInBackground, systemTimers } from "./core/timers.ts";
 import type { Version } from "./core/version.ts";
-import type { OfVersion } from "./data-plane/backend/backend.ts";
+import { Backend, type OfVersion } from "./data-plane/backend/backend.ts";
 import { loadPools } from "./data-plane/create-pool.ts";
 import { ask } from "./data-plane/forward/ask.ts";
 import { isUpstreamFailure, reasonOf } from "./data-plane/forward/failures.ts";
@@ -30,7 +30,7 @@ import { connectionGate } from "./data-plane/listener/connection-gate.ts";
 import { Drains } from "./data-plane/listener/drain.ts";
 import { HttpListener } from "./data-plane/listener/http-listener.ts";
 import { stopListener } from "./data-plane/listener/stop.ts";
-import { logStandings } from "./data-plane/log-standings.ts";
+import { StandingLog } from "./data-plane/log-standings.ts";
 import { createPipeline } from "./data-plane/pipeline.ts";
 import { PoolOrders } from "./data-plane/pool-orders.ts";
 import { prepare } from "./data-plane/prepare.ts";
@@ -99,9 +99,10 @@ async function startWorker(
     process.exit(1);
   });
 
+  const standings = new StandingLog(log, systemClock);
   const createPool = await loadPools(config.backends, {
     share,
-    watch: logStandings(log),
+    watch: standings,
     onBalancerFault: ({ version, balance }, what, cause) =>
       log.error(
         { version, algorithm: balance.algorithm, fault: what, err: cause },
@@ -123,8 +124,13 @@ async function startWorker(
   );
   const logSum = (sum: ErrorSum): void =>
     log.warn({ ...sum }, sum.count === 1 ? "request failed" : "requests failed");
-  const noteFailure = (version: Version | null, code: ForwardErrorCode, message: string): void => {
-    const sum = errors.add(code, version, message);
+  const noteFailure = (
+    version: Version | null,
+    code: ForwardErrorCode,
+    message: string,
+    backend: string | null = null,
+  ): void => {
+    const sum = errors.add(code, version, message, backend);
     if (sum !== null) logSum(sum);
   };
   const countFailure = (of: OfVersion, code: ForwardErrorCode): void => {
@@ -133,7 +139,7 @@ async function startWorker(
   const onFailure = (of: OfVersion, code: ForwardErrorCode, message: string): void => {
     countFailure(of, code);
     recorder.refusal(code);
-    noteFailure(of.version, code, message);
+    noteFailure(of.version, code, message, of instanceof Backend ? of.name : null);
   };
 
   const timeLimits = {
@@ -264,6 +270,7 @@ async function startWorker(
   setInterval(() => {
     channel.send({ type: "stats", id: 0, stats: report(false) });
     for (const sum of errors.due()) logSum(sum);
+    standings.tick();
     for (const each of serving.pools) each.tick(systemClock.nowMs());
     poolOrders.tidy();
   }, REPORT_EVERY_MS).unref();

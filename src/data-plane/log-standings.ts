@@ -1,7 +1,10 @@
 /**
- * Log standings: says in the log what becomes of the backends, each change once, from every worker that sees it.
+ * Log standings: says in the log what becomes of the backends, from every worker that sees it: each change once, and
+ * of one that flaps a sum.
  */
 import type { Logger } from "pino";
+import type { Clock } from "../core/clock.ts";
+import { type ChangeSum, ChangeSums } from "../telemetry/change-sums.ts";
 import type { PoolWatch } from "./backend/pool.ts";
 import type { StandingEvent } from "./backend/standing.ts";
 
@@ -14,17 +17,39 @@ const SENTENCES: Readonly<Record<StandingEvent, string>> = {
   "breaker open": "breaker open: the backend takes nothing for a while",
   "breaker half-open": "breaker half-open: a few requests show whether the backend may come back",
   "breaker closed": "breaker closed",
+  unreachable: "backend unreachable: it takes nothing until a connection to it opens",
+  reachable: "backend reachable again",
 };
-const WARNINGS: ReadonlySet<StandingEvent> = new Set(["degraded", "ejected", "breaker open"]);
+const WARNINGS: ReadonlySet<StandingEvent> = new Set(["degraded", "ejected", "breaker open", "unreachable"]);
 
-export function logStandings(log: Logger): PoolWatch {
-  return {
-    onStanding: ({ version, name }, event) => {
-      log[WARNINGS.has(event) ? "warn" : "info"]({ version, backend: name }, SENTENCES[event]);
-    },
-    onPanic: (version, isPanicking) => {
-      if (isPanicking) log.warn({ version }, "no backend is fit: all are used all the same");
-      else log.info({ version }, "not all backends are used all the same any more");
-    },
-  };
+export class StandingLog implements PoolWatch {
+  readonly #log: Pick<Logger, "info" | "warn">;
+  readonly #sums: ChangeSums<StandingEvent>;
+
+  constructor(log: Pick<Logger, "info" | "warn">, clock: Clock) {
+    this.#log = log;
+    this.#sums = new ChangeSums(clock);
+  }
+
+  onStanding({ version, name }: { version: string; name: string }, event: StandingEvent): void {
+    const sum = this.#sums.add(version, name, event);
+    if (sum !== null) this.#tell(sum);
+  }
+
+  onPanic(version: string, isPanicking: boolean): void {
+    if (isPanicking) this.#log.warn({ version }, "no backend is fit: all are used all the same");
+    else this.#log.info({ version }, "not all backends are used all the same any more");
+  }
+
+  /** To be called about every second. */
+  tick(): void {
+    const due = this.#sums.due();
+    for (const sum of due) this.#tell(sum);
+    const untold = this.#sums.takeUntold();
+    if (untold > 0) this.#log.warn({ count: untold }, "more backends have changed than are told one by one");
+  }
+
+  #tell({ change, count, ...fields }: ChangeSum<StandingEvent>): void {
+    this.#log[WARNINGS.has(change) ? "warn" : "info"]({ ...fields, count }, SENTENCES[change]);
+  }
 }

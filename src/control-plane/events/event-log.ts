@@ -8,6 +8,8 @@ import type { Clock } from "../../core/clock.ts";
 import type { DaemonEvent, EventSink } from "./events.ts";
 
 export const RING_SIZE = 256;
+/** Of those at most so many of backends: a large pool that comes and goes must not push the switches out. */
+export const MOST_OF_BACKENDS = 64;
 
 /** What we write ourselves; anything else in Last-Event-ID is of no start that we know. */
 const EVENT_ID = /^([0-9a-f]{1,32})-(0|[1-9][0-9]{0,14})$/;
@@ -91,8 +93,15 @@ export class EventLog implements EventSink {
         (old) => old.event.type !== "drain" || old.event.version !== event.version,
       );
     }
+    if (event.type === "backend") this.#makeRoomForBackend();
     this.#ring.push(logged);
     if (this.#ring.length > RING_SIZE) this.#lostNumber = this.#ring.shift()?.number ?? this.#lostNumber;
+  }
+
+  #makeRoomForBackend(): void {
+    const ofBackends = this.#ring.filter((old) => old.event.type === "backend");
+    const [oldest] = ofBackends;
+    if (ofBackends.length >= MOST_OF_BACKENDS) this.#ring = this.#ring.filter((old) => old !== oldest);
   }
 
   #idOf(number: number): string {

@@ -4,6 +4,7 @@
  * README.md lists the same. Nothing in an event is a secret, and every text in it has a bound of its own
  * (a `reason` 500 characters), so that 256 of them stay small.
  */
+import type { HealthVerdict } from "../../config/snapshot.ts";
 import type { Version } from "../../core/version.ts";
 import type { BackendAction } from "../pools/changes.ts";
 import type { SwitchEntry } from "../switch/state-store.ts";
@@ -56,6 +57,14 @@ export type DaemonEvent =
   /** What still runs on a version that was left. */
   | ({ readonly type: "drain"; readonly version: Version; readonly deadline_at: string } & DrainFigures)
   | { readonly type: "drained"; readonly version: Version }
+  /** The probes in the background say something else of a backend than before, and why. */
+  | {
+      readonly type: "backend";
+      readonly version: Version;
+      readonly backend: string;
+      readonly state: HealthVerdict;
+      readonly why: string;
+    }
   | {
       readonly type: "worker";
       readonly worker: number;

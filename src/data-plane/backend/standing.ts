@@ -32,7 +32,9 @@ export type StandingEvent =
   | "restored"
   | "breaker open"
   | "breaker half-open"
-  | "breaker closed";
+  | "breaker closed"
+  | "unreachable"
+  | "reachable";
 
 export interface StandingOptions {
   readonly config: Pick<VersionConfig, "outlier" | "breaker" | "slowStartMs">;
@@ -63,6 +65,7 @@ export class Standing {
   // What was told last.
   #wasIn: "in" | "ejected" | "trial" = "in";
   #wasDegraded = false;
+  #wasReachable = true;
   #breakerWas: BreakerState = "closed";
 
   constructor(options: StandingOptions, facts: Facts) {
@@ -202,6 +205,9 @@ export class Standing {
     else if (isDegraded !== this.#wasDegraded) events.push(isDegraded ? "degraded" : "recovered");
     const { breakerState } = this;
     if (breakerState !== this.#breakerWas) events.push(`breaker ${breakerState}`);
+    const { isReachable } = this.#facts;
+    if (isReachable !== this.#wasReachable) events.push(isReachable ? "reachable" : "unreachable");
+    this.#wasReachable = isReachable;
     this.#wasIn = state;
     this.#wasDegraded = isDegraded;
     this.#breakerWas = breakerState;

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ErrorSums, REPORT_EVERY_COUNT, REPORT_EVERY_MS } from "../../../src/telemetry/error-sums.ts";
+import {
+  ErrorSums,
+  MOST_KINDS,
+  REPORT_EVERY_COUNT,
+  REPORT_EVERY_MS,
+} from "../../../src/telemetry/error-sums.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
 
 function startSums() {
@@ -10,7 +15,7 @@ function startSums() {
 
 test("the first failure of each kind is reported at once", () => {
   const { sums } = startSums();
-  const first = { code: "BACKEND_CLOSED", version: "v1", count: 1, total: 1, last: "a" };
+  const first = { code: "BACKEND_CLOSED", version: "v1", backend: null, count: 1, total: 1, last: "a" };
   assert.deepEqual(sums.add("BACKEND_CLOSED", "v1", "a"), first);
   assert.equal(sums.add("BACKEND_CLOSED", "v1", "b"), null);
   assert.equal(sums.add("BACKEND_CLOSED", "v2", "c")?.count, 1);
@@ -24,6 +29,7 @@ test("then a sum is reported with every 1,000th", () => {
   assert.deepEqual(sums.add("BACKEND_CLOSED", "v1", "last"), {
     code: "BACKEND_CLOSED",
     version: "v1",
+    backend: null,
     count: 1_000,
     total: 1_001,
     last: "last",
@@ -51,7 +57,9 @@ test("flush gives what was not reported yet, and nothing when all was", () => {
   sums.add("BACKEND_CLOSED", "v1", "a");
   assert.deepEqual(sums.flush(), []);
   sums.add("BACKEND_CLOSED", "v1", "b");
-  assert.deepEqual(sums.flush(), [{ code: "BACKEND_CLOSED", version: "v1", count: 1, total: 2, last: "b" }]);
+  assert.deepEqual(sums.flush(), [
+    { code: "BACKEND_CLOSED", version: "v1", backend: null, count: 1, total: 2, last: "b" },
+  ]);
   assert.deepEqual(sums.flush(), []);
 });
 
@@ -60,4 +68,26 @@ test("a version that is not configured makes no kind of its own", () => {
   assert.equal(sums.add("MALFORMED_REQUEST", "anything-1", "a")?.version, null);
   assert.equal(sums.add("MALFORMED_REQUEST", "anything-2", "a"), null);
   assert.equal(sums.add("MALFORMED_REQUEST", null, "a"), null);
+});
+
+test("each backend of a version is a kind of its own, and is named", () => {
+  const { sums } = startSums();
+  assert.equal(sums.add("BACKEND_CLOSED", "v1", "a", "http://a")?.backend, "http://a");
+  assert.equal(sums.add("BACKEND_CLOSED", "v1", "b", "http://b")?.backend, "http://b");
+  assert.equal(sums.add("BACKEND_CLOSED", "v1", "c", "http://a"), null);
+});
+
+test("kinds of backends are bounded: beyond that they are summed by code and version", () => {
+  const { sums } = startSums();
+  for (let i = 0; i < MOST_KINDS; i++) sums.add("BACKEND_CLOSED", "v1", "x", `http://${i}`);
+  assert.equal(sums.add("BACKEND_CLOSED", "v1", "x", "http://one-more")?.backend, null);
+  assert.equal(sums.add("BACKEND_CLOSED", "v1", "x", "http://another"), null);
+  assert.equal(sums.flush().length, 1);
+});
+
+test("a backend that has not failed for 10 s makes room for another one", () => {
+  const { sums, clock } = startSums();
+  for (let i = 0; i < MOST_KINDS; i++) sums.add("BACKEND_CLOSED", "v1", "x", `http://${i}`);
+  clock.advance(REPORT_EVERY_MS);
+  assert.equal(sums.add("BACKEND_CLOSED", "v1", "x", "http://new")?.backend, "http://new");
 });

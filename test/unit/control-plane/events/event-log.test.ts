@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EventLog, type LoggedEvent, RING_SIZE } from "../../../../src/control-plane/events/event-log.ts";
+import {
+  EventLog,
+  type LoggedEvent,
+  MOST_OF_BACKENDS,
+  RING_SIZE,
+} from "../../../../src/control-plane/events/event-log.ts";
 import type { DaemonEvent } from "../../../../src/control-plane/events/events.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
 
@@ -116,4 +121,19 @@ test("a listener that throws harms neither who publishes nor the others, and is 
   log.publish(gone(1));
   log.publish(gone(2));
   assert.deepEqual([calls, faults, numbers(seen)], [1, [fault], [1, 2]]);
+});
+
+test("backends that come and go do not push the other events out", () => {
+  const { log } = startLog();
+  log.publish(gone(1));
+  const { positionId } = log.subscribe(ignore, null);
+  log.publish(gone(2));
+  for (let i = 0; i < 1_000; i++)
+    log.publish({ type: "backend", version: "v1", backend: `http://${i}`, state: "unhealthy", why: "503" });
+  const { replay, isMissed } = log.subscribe(ignore, positionId);
+  assert.equal(isMissed, false);
+  assert.deepEqual(replay[0]?.event, gone(2));
+  const backends = replay.flatMap(({ event }) => (event.type === "backend" ? [event.backend] : []));
+  assert.equal(backends.length, MOST_OF_BACKENDS);
+  assert.equal(backends.at(-1), "http://999");
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { type HealthConfig, versionOfOne } from "../../../../src/config/pool-config.ts";
+import type { DaemonEvent } from "../../../../src/control-plane/events/events.ts";
 import { createPoolHealth, type PoolHealth } from "../../../../src/control-plane/health/pool-health.ts";
 import { Pools } from "../../../../src/control-plane/pools/pools.ts";
 import { systemClock } from "../../../../src/core/clock.ts";
@@ -27,21 +28,23 @@ function startHealth(t: TestContext, origins: { v1: string; v2: string }, health
     after: (ms, run) => timers.after(ms, run),
     onChange: () => poolHealth.follow(),
   });
+  const events: DaemonEvent[] = [];
   const poolHealth: PoolHealth = createPoolHealth({
     versions,
     pools,
+    events: { publish: (event) => void events.push(event) },
     limits: { maxHeaderBytes: 16_384, maxHeaderCount: 100 },
     clock: systemClock,
     log: { info: () => {}, warn: () => {}, error: (fields) => assert.fail(JSON.stringify(fields)) },
   });
   onTestEnd(t, () => poolHealth.close());
   const verdictOf = (version: string) => pools.backendsOf(version)[0]?.health;
-  return { pools, poolHealth, timers, verdictOf };
+  return { pools, poolHealth, timers, events, verdictOf };
 }
 
 test("the pools have the verdicts, of the versions that are probed, from the start on", limit, async (t) => {
   const [v1, v2] = [await startBackend(t), await startBackend(t)];
-  const { pools, poolHealth, timers, verdictOf } = startHealth(t, { v1: v1.url, v2: v2.url }, null);
+  const { pools, poolHealth, timers, events, verdictOf } = startHealth(t, { v1: v1.url, v2: v2.url }, null);
   pools.setAddresses(() => []);
   timers.pass(TOGETHER_MS);
   assert.deepEqual(poolHealth.monitor.all(), [], "it has not been started");
@@ -50,6 +53,12 @@ test("the pools have the verdicts, of the versions that are probed, from the sta
   assert.equal(verdictOf("v1"), "unknown");
   assert.equal(v1.requests.length, 0);
   assert.equal(poolHealth.monitor.healthOf("v2", v2.url)?.report?.saw, "200");
+  const { ageMs, ...probe } = poolHealth.probeOf("v2", v2.url) ?? assert.fail("it is probed");
+  assert.deepEqual([probe, ageMs >= 0], [{ verdict: "healthy", saw: "200" }, true]);
+  assert.equal(poolHealth.probeOf("v1", v1.url), null);
+  assert.deepEqual(events, [
+    { type: "backend", version: "v2", backend: v2.url, state: "healthy", why: "200" },
+  ]);
 });
 
 test("a backend that leaves is probed no longer", limit, async (t) => {

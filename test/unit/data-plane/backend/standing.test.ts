@@ -265,3 +265,14 @@ test("whatever happens, the factor is in range, it is told of each change, and g
     { numRuns: 300 },
   );
 });
+
+test("one that cannot be reached, and can again, is told once each; of another fact nothing", () => {
+  const { standing, told } = scene();
+  standing.learn({ ...WELL, isReachable: false }, 0);
+  standing.learn({ ...WELL, isReachable: false, isDrained: true }, 1);
+  standing.learn(WELL, 2);
+  assert.deepEqual(
+    told.filter((event) => event !== "."),
+    ["unreachable", "reachable"],
+  );
+});
