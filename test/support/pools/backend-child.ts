@@ -6,8 +6,8 @@
  * is always well. SIGTERM ends it in order: no new connection, what runs is finished, then it exits.
  */
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { type AddressInfo, Server as NetServer } from "node:net";
+import { createServer, type ServerResponse } from "node:http";
+import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { Random } from "../../load/random.ts";
 import type { Behaviour, FromBackend, ToBackend } from "./behaviour.ts";
 
@@ -21,9 +21,14 @@ let behaviour: Behaviour = {};
 let random = new Random(0);
 let requests = 0;
 let isEnding = false;
+const sockets = new Set<Socket>();
+/** Those with a request that is not answered yet. */
+const busy = new Set<Socket>();
 
 const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (req, res) => {
   let bytes = 0;
+  busy.add(req.socket);
+  res.on("finish", () => busy.delete(req.socket));
   req.on("data", (piece: Buffer) => {
     bytes += piece.length;
   });
@@ -31,12 +36,17 @@ const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (req, res) => {
     if (req.url === "/health") return void res.end("well");
     requests++;
     const isFailure = fails();
-    if (behaviour.delayMs === undefined) reply(req, res, bytes, isFailure);
-    else setTimeout(() => reply(req, res, bytes, isFailure), behaviour.delayMs);
+    if (behaviour.delayMs === undefined) reply(res, bytes, isFailure);
+    else setTimeout(() => reply(res, bytes, isFailure), behaviour.delayMs);
   });
 });
 
-function reply(_req: IncomingMessage, res: ServerResponse, bytes: number, isFailure: boolean): void {
+server.on("connection", (socket: Socket) => {
+  sockets.add(socket);
+  socket.on("close", () => sockets.delete(socket));
+});
+
+function reply(res: ServerResponse, bytes: number, isFailure: boolean): void {
   const body = `${name} ${bytes}`;
   res.statusCode = isFailure ? 500 : 200;
   if (isEnding) res.setHeader("Connection", "close");
@@ -59,12 +69,20 @@ process.on("message", (message: ToBackend) => {
 });
 
 process.on("SIGTERM", () => {
-  isEnding = true;
   server.on("close", () => process.exit(0));
+  setImmediate(stop);
+});
+
+/** What waits to be accepted is accepted first: the kernel resets whoever does, with what was sent already. */
+function stop(): void {
+  isEnding = true;
   if (behaviour.closesIdle === true) return void server.close();
   NetServer.prototype.close.call(server); // that of node:http closes what is idle at once
-  setTimeout(() => server.closeIdleConnections(), LAST_ANSWERS_MS);
-});
+  setTimeout(() => {
+    for (const socket of sockets) if (!busy.has(socket)) socket.destroy();
+  }, LAST_ANSWERS_MS);
+}
+
 process.on("disconnect", () => process.exit(0));
 
 function tell(message: FromBackend): void {
