@@ -345,7 +345,6 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   }
 
   #leaveDropped(): void {
-    this.#isBodyDropped = false;
     this.#retry(this.#past?.next ?? this.backend, null);
   }
 
@@ -370,8 +369,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   }
 
   onReadDone(): void {
-    if (this.#phase === DROPPING) return this.#leaveDropped();
-    if (this.#phase !== STREAMING) return;
+    if (this.#phase !== STREAMING) return this.#phase === DROPPING ? this.#leaveDropped() : undefined;
     this.#lastProgressMs = this.#context.coarse.nowMs;
     if (!this.#client.flush()) this.#holdAnswer();
   }
@@ -503,6 +501,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#endAttempt(isRace ? "none" : outcomeOf(this.status, code));
     this.#attempt++;
     this.backend = next;
+    next.retries++;
     this.#beginAttempt();
     this.needsFreshConnection = true;
     this.#phase = CONNECTING;
@@ -519,7 +518,6 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   #beginAttempt(): void {
     const { backend } = this;
     backend.begin(this);
-    if (this.#attempt > 1) backend.retries++;
     if (backend.isJudged) this.#pass = backend.standing.begin(this.#context.coarse.nowMs);
   }
 

@@ -212,7 +212,7 @@ for (const [what, { on, fail }] of Object.entries(FAILURES)) {
       const { client } = scene.send();
       await scene.head(0);
       fail(scene, await scene.connection(0));
-      scene.pass(2_001);
+      if (on === "response-timeout") scene.pass(2_001);
       await over({ client });
       assert.deepEqual([scene.retried, scene.accepted[1]], [[], []]);
     }
@@ -317,7 +317,7 @@ test("a status, silence and nonsense are no reason to ask the only backend again
     const { client } = scene.send();
     await scene.head(0);
     fail(scene, await scene.connection(0));
-    scene.pass(2_001);
+    if (on === "response-timeout") scene.pass(2_001);
     await over({ client });
     assert.deepEqual([scene.retried, scene.accepted[0]?.length], [[], 1]);
   }
@@ -517,4 +517,23 @@ test("a retry that finds its backend's queue full is refused with 503", limit, a
   scene.accepted[0]?.[0]?.send(BUSY);
   assert.deepEqual(await over(moved), [503, "finished"]);
   assert.deepEqual(scene.failures, [[1, "POOL_EXHAUSTED"]]);
+});
+
+test("a retry that is sent again takes the place of itself; 0 is no place at all", limit, async (t) => {
+  const setting = { backends: 1, retries: 2, retryOn: ["closed" as const] };
+  const scene = await startRetryScene(t, { ...setting, maxRetries: 1 });
+  const { client } = scene.send();
+  for (const index of [0, 1]) {
+    await scene.head(0, index);
+    scene.accepted[0]?.[index]?.end();
+  }
+  await scene.head(0, 2);
+  assert.deepEqual(scene.load(), [[1, 1]]);
+  scene.accepted[0]?.[2]?.send(OK);
+  assert.deepEqual(await over({ client }), ["finished"]);
+  const none = await startRetryScene(t, { ...setting, maxRetries: 0 });
+  const refused = none.send();
+  await none.head(0);
+  none.accepted[0]?.[0]?.end();
+  assert.deepEqual(await over(refused), [502, "finished"]);
 });
