@@ -107,10 +107,7 @@ export function changesOf(version: Version, changes: Changes): readonly ChangeIn
   return [...changes.values()].filter((change) => change.version === version);
 }
 
-/** Whether new requests may go to it, as far as people have said. */
-export function canTakeTraffic({
-  weight,
-  isDrained,
-}: Pick<BackendSnapshot, "weight" | "isDrained">): boolean {
-  return weight > 0 && !isDrained;
+/** Whether new requests may go to it: people allow it, and the probes in the background do not speak against it. */
+export function canTakeTraffic({ weight, isDrained, health }: BackendSnapshot): boolean {
+  return weight > 0 && !isDrained && health !== "unhealthy";
 }
