@@ -32,5 +32,5 @@ const isLongEnough = (word: string): boolean => word.length >= SHORTEST_SECRET;
 export function toldText(text: string, secrets: readonly string[], quote = ""): string {
   if (text === "") return "nothing";
   const isRepeated = secrets.some((secret) => text.includes(secret));
-  return isRepeated ? "a part of switch.probe.headers (not shown)" : quote + brief(text) + quote;
+  return isRepeated ? "a part of the probe's headers (not shown)" : quote + brief(text) + quote;
 }

@@ -176,7 +176,7 @@ test("a backend that repeats what the probe sent as a secret does not get it tol
     { name: "Cookie", value: "session=s3cret; a=b" },
     { name: "X-Probe", value: "yes" },
   ];
-  const notShown = "found a part of switch.probe.headers (not shown)";
+  const notShown = "found a part of the probe's headers (not shown)";
   for (const repeated of [
     "Bearer abc.DEF-123",
     '{"token":"abc.DEF-123"}',
