@@ -142,11 +142,14 @@ test("a ratio that is no whole number in binary asks for no backend too many", l
   assert.equal((await gate.ended).backends.needed, 7);
 });
 
-test("a bad backend does not refuse while the ratio can still be reached", limit, async () => {
+test("a bad backend does not refuse while the ratio can still be reached", limit, async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
   const gate = startGate(poolOf(four), { readyRatio: 0.5 });
   gate.end(0, refused());
   gate.end(1, refused());
   gate.end(2, passed());
+  await new Promise((resolve) => setImmediate(resolve));
+  t.mock.timers.tick(60_000);
   await new Promise((resolve) => setImmediate(resolve));
   assert.deepEqual([gate.report(), gate.cut], [null, []]);
   gate.end(3, passed());

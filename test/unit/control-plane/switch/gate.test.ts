@@ -68,6 +68,11 @@ test("a worker that passed with a bad backend is not the one that is quoted", ()
   assert.match(message, /10\.0\.0\.1:9000: 502; 0 of 2 backends passed, ready_ratio asks for 1;/);
 });
 
+test("of two workers that refused, the one that has seen more is quoted: the other was told to stop", () => {
+  const { message } = refusalOf([prepared(1, ["…", DOWN, "…"]), prepared(2, ["200", DOWN, "200"])]);
+  assert.match(message, /: connect ECONNREFUSED; 2 of 3 backends passed,/);
+});
+
 test("a version of one backend is refused in the words it always was", () => {
   assert.equal(
     refusalOf([prepared(1, [DOWN])]).message,
