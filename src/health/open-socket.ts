@@ -6,11 +6,12 @@
  */
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { hostOf } from "../core/host-of.ts";
 
 /** @param onOpen it is connected and, with TLS, verified. What goes wrong is the socket's `error` or `close`. */
 export function openSocket(origin: URL, addresses: readonly string[], onOpen: () => void): Socket {
   const isTls = origin.protocol === "https:";
-  const host = origin.hostname.replace(/^\[|\]$/g, "");
+  const host = hostOf(origin.origin);
   const address = {
     host,
     port: Number(origin.port) || (isTls ? 443 : 80),

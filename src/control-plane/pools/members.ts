@@ -7,6 +7,7 @@ import { isIP } from "node:net";
 import type { TargetConfig } from "../../config/pool-config.ts";
 import type { BackendSnapshot } from "../../config/snapshot.ts";
 import { hostAndPort } from "../../core/host-and-port.ts";
+import { hostOf } from "../../core/host-of.ts";
 
 /** The addresses of a name, as they were last found; empty: never found. */
 export type AddressesOf = (name: string) => readonly string[];
@@ -38,11 +39,6 @@ function memberOf(
   addresses: readonly string[],
 ): BackendSnapshot {
   return { name, origin, addresses, weight, isDrained: false, health: "unknown" };
-}
-
-/** The name or the address in an origin; the latter without brackets. */
-export function hostOf(origin: string): string {
-  return new URL(origin).hostname.replace(/^\[|\]$/g, "");
 }
 
 /** The same scheme and port at an address: `http://10.0.0.7:9000`, as the operator would write it. */

@@ -5,8 +5,8 @@
  */
 import { isIP } from "node:net";
 import type { TargetConfig } from "../../config/pool-config.ts";
+import { hostOf } from "../../core/host-of.ts";
 import type { After } from "../../core/timers.ts";
-import { hostOf } from "./members.ts";
 import { namesFrom, systemNames } from "./name-source.ts";
 import type { Pools } from "./pools.ts";
 import { LOOK_UP_LIMIT_MS, Resolver, type ResolverParts } from "./resolver.ts";

@@ -6,6 +6,7 @@
  */
 import type { TargetConfig } from "../../config/pool-config.ts";
 import type { BackendSnapshot } from "../../config/snapshot.ts";
+import { hostOf } from "../../core/host-of.ts";
 import type { Version } from "../../core/version.ts";
 import { SwitchRefusal } from "../switch/switch-refusal.ts";
 import type { BackendsCall } from "./backends-call.ts";
@@ -18,7 +19,6 @@ import {
   MAX_BACKENDS,
   MAX_CHANGES,
 } from "./changes.ts";
-import { hostOf } from "./members.ts";
 
 /** A version as it is before the change. */
 export interface PoolView {

@@ -32,6 +32,8 @@ export interface PoolsParts {
 
 /** Changes that come within this time of one another are one revision. */
 const TOGETHER_MS = 50;
+/** Or longer: whoever is told of a change is sent all backends: about 5 µs for each here, and in every worker. */
+const TOGETHER_MS_PER_BACKEND = 0.1;
 const NO_CHANGES: PoolSource["changes"] = new Map();
 
 export class Pools {
@@ -127,7 +129,8 @@ export class Pools {
   #tell(): void {
     if (!this.#hasChanged) return;
     this.#isResting = true;
-    this.#parts.after(TOGETHER_MS, () => {
+    const count = this.snapshot.pools.reduce((sum, { backends }) => sum + backends.length, 0);
+    this.#parts.after(Math.max(TOGETHER_MS, count * TOGETHER_MS_PER_BACKEND), () => {
       this.#isResting = false;
       this.#tell();
     });

@@ -7,6 +7,7 @@
 import { connect as connectTcp, isIP, type Socket, type TcpNetConnectOpts } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { ProxyError } from "../../core/errors.ts";
+import { hostOf } from "../../core/host-of.ts";
 import { Addresses, type ConnectTarget } from "./addresses.ts";
 import { keepReadingAfterFailedWrite } from "./backend-socket.ts";
 
@@ -31,7 +32,7 @@ export class Connector {
 
   constructor(origin: URL, limits: ConnectLimits) {
     this.#origin = origin;
-    this.#host = origin.hostname.replace(/^\[|\]$/g, "");
+    this.#host = hostOf(origin.origin);
     this.#port = Number(origin.port) || (origin.protocol === "https:" ? 443 : 80);
     this.#limits = limits;
     this.#addresses = new Addresses(this.#host);

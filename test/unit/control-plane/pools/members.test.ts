@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TargetConfig } from "../../../../src/config/pool-config.ts";
-import { hostOf, membersOf } from "../../../../src/control-plane/pools/members.ts";
+import { membersOf } from "../../../../src/control-plane/pools/members.ts";
 
 const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
   "a.test": ["10.0.0.7", "10.0.0.8"],
@@ -84,9 +84,4 @@ test("the same address at another port or scheme is another backend", () => {
     addressesOf,
   );
   assert.equal(names.length, 6);
-});
-
-test("the host of an origin has no brackets", () => {
-  assert.equal(hostOf("https://[fd00::1]:9443"), "fd00::1");
-  assert.equal(hostOf("http://a.test"), "a.test");
 });

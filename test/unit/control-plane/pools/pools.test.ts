@@ -52,6 +52,19 @@ test("the first change is told at once, those that follow within a moment togeth
   assert.deepEqual(revisions(told), [1, 3, 4]);
 });
 
+test("of thousands of backends the workers are told less often: each time it is a message about all of them", () => {
+  const { pools, timers, told, target } = startPools();
+  const many = Array.from({ length: 3_999 }, (_, i) => target(`http://10.0.0.1:${1_000 + i}`));
+  pools.setSource("v1", { targets: many, changes: new Map() });
+  timers.pass(400);
+  pools.setVerdict("v1", "http://10.0.0.1:1000", "healthy");
+  pools.setVerdict("v1", "http://10.0.0.1:1001", "healthy");
+  timers.pass(399);
+  assert.deepEqual(revisions(told), [1, 2]);
+  timers.pass(1);
+  assert.deepEqual(revisions(told), [1, 2, 3]);
+});
+
 test("a verdict belongs to the backend of its version, and is forgotten with it", () => {
   const { pools, target } = startPools();
   const healths = (version: string) => pools.backendsOf(version).map(({ health }) => health);
