@@ -156,6 +156,8 @@ async function startPrimary(config: Config): Promise<void> {
     changes,
     pools,
     store,
+    // Messages keep their order: who answers has read what was sent before.
+    takenUp: async () => (await supervisor.collect(config.switch.commitTimeoutMs)).silent,
     switchPhase: () => switcher.status().phase,
     isEnding: () => phase === "ending",
     clock: systemClock,

@@ -48,6 +48,8 @@ export interface BackendsAnswer {
   readonly message: string;
   readonly version: Version;
   readonly backends: readonly ToldBackend[];
+  /** Workers that have not said in time that they go by it: they do as soon as they hear of it. */
+  readonly silent_workers: readonly number[];
 }
 
 export interface BackendDeskParts {
@@ -56,6 +58,8 @@ export interface BackendDeskParts {
   readonly changes: Changes;
   readonly pools: Pick<Pools, "backendsOf" | "backendsFrom" | "setSource" | "tellNow">;
   readonly store: Pick<StateStore, "appendBackends" | "history">;
+  /** Resolves when every worker goes by the pools that it was told last, or the time for it is over; those that do not. */
+  readonly takenUp: () => Promise<readonly number[]>;
   readonly switchPhase: () => Phase;
   readonly isEnding: () => boolean;
   readonly clock: Clock;
@@ -126,7 +130,7 @@ export class BackendDesk {
       view.backends.find(({ name }) => name === backend),
     );
     const { step, message } = planChange(call, view);
-    if (step === null) return this.#answer(version, message, false);
+    if (step === null) return this.#answer(version, message, null);
     const after = withStep(this.#changes, { version, backend, inForce: step.inForce });
     refuseLast(call, view, this.#parts.pools.backendsFrom(version, sourceOf(version, view.targets, after)));
     await this.#write(this.#entry(call, actor, step.inForce), after);
@@ -134,7 +138,7 @@ export class BackendDesk {
     this.#putInForce(version);
     this.#parts.pools.tellNow();
     this.#tell(call, actor);
-    return this.#answer(version, message, true);
+    return this.#answer(version, message, await this.#parts.takenUp());
   }
 
   #refuseNow(): void {
@@ -204,9 +208,11 @@ export class BackendDesk {
     this.#parts.events.publish({ type: "backends", ...change });
   }
 
-  #answer(version: Version, message: string, changed: boolean): BackendsAnswer {
+  /** @param silent null: nothing has changed. */
+  #answer(version: Version, message: string, silent: readonly number[] | null): BackendsAnswer {
     const { backends } = this.#poolOf(version);
-    return { success: true, changed, message, version, backends };
+    const changed = silent !== null;
+    return { success: true, changed, message, version, backends, silent_workers: silent ?? [] };
   }
 
   #poolOf(version: Version): ToldPool {

@@ -70,6 +70,18 @@ async function untilShared(proxy: TestProxy, what: string, isSo: (of: Record<str
   assert.ok(isSo(again), `${what}: ${JSON.stringify(again)}`);
 }
 
+test("after the answer no request goes to a backend that was drained, on any worker", LIMIT, async (t) => {
+  const { proxy, a, change } = await startScene(t);
+  for (let round = 0; round < 10; round++) {
+    const { status } = await change("drain", a.url);
+    assert.equal(status, 200);
+    const { a: ofDrained } = await shares(proxy);
+    assert.equal(ofDrained, 0, `round ${round}`);
+    await change("enable", a.url);
+    assert.notEqual((await shares(proxy)).a, 0, `round ${round}`);
+  }
+});
+
 async function problemsOf(proxy: TestProxy): Promise<string[]> {
   const { state } = (await proxy.status()) as unknown as { state: { problems: string[] } };
   return state.problems;

@@ -73,7 +73,14 @@ function startRouter(changes: Partial<AdminDeps> = {}) {
     backends: {
       change: async (call, actor) => {
         seen.push({ change: call, actor });
-        return { success: true, changed: true, message: "done", version: "v1", backends: [] };
+        return {
+          success: true,
+          changed: true,
+          message: "done",
+          version: "v1",
+          backends: [],
+          silent_workers: [],
+        };
       },
       settled: async () => {},
       pools: [{ version: "v1", backends: [], without_effect: [] }],

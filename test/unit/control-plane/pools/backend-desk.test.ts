@@ -46,7 +46,12 @@ function startDesk({ changes = NO_CHANGES, isHeld = false }: { changes?: Changes
   const told: PoolsSnapshot[] = [];
   const events: DaemonEvent[] = [];
   const writes: Write[] = [];
-  const state: { phase: Phase; isEnding: boolean } = { phase: "idle", isEnding: false };
+  const state: { phase: Phase; isEnding: boolean; heard: Promise<void>; silent: number[] } = {
+    phase: "idle",
+    isEnding: false,
+    heard: Promise.resolve(),
+    silent: [],
+  };
   const after = (ms: number, run: () => void) => timers.after(ms, run);
   const pools = new Pools({ versions: [v1, v2], after, onChange: (snapshot) => void told.push(snapshot) });
   pools.setAddresses(() => ["10.1.0.1", "10.1.0.2"]);
@@ -64,6 +69,10 @@ function startDesk({ changes = NO_CHANGES, isHeld = false }: { changes?: Changes
         if (!isHeld) end();
         return promise;
       },
+    },
+    takenUp: async () => {
+      await state.heard;
+      return state.silent;
     },
     switchPhase: () => state.phase,
     isEnding: () => state.isEnding,
@@ -96,6 +105,22 @@ const inForce = (backend: string, more: Partial<ChangeInForce> = {}): ChangeInFo
 });
 const changesOf = (...list: ChangeInForce[]): Changes =>
   new Map(list.map((change) => [keyOf(change.version, change.backend), change]));
+
+test("the answer waits until the workers go by it, and names those that do not say so", async () => {
+  const { change, state, told } = startDesk();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  Object.assign(state, { heard: promise, silent: [2] });
+  let answer: { silent_workers: readonly number[] } | null = null;
+  const asked = change("drain", A).then((given) => {
+    answer = given;
+  });
+  await new Promise(setImmediate);
+  assert.deepEqual([answer, told.length > 0], [null, true], "they are told before");
+  resolve();
+  await asked;
+  assert.deepEqual((answer as { silent_workers: readonly number[] } | null)?.silent_workers, [2]);
+  assert.deepEqual((await change("drain", A)).silent_workers, [], "nothing has changed: nobody is asked");
+});
 
 test("what was in force before the start is so from the start, and what the config no longer has is listed", () => {
   const { poolOf, desk } = startDesk({
