@@ -6,7 +6,7 @@
  */
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { hostOf } from "../core/host-of.ts";
+import { hostOf, serverNameOf } from "../core/host-of.ts";
 
 /** @param onOpen it is connected and, with TLS, verified. What goes wrong is the socket's `error` or `close`. */
 export function openSocket(origin: URL, addresses: readonly string[], onOpen: () => void): Socket {
@@ -18,7 +18,7 @@ export function openSocket(origin: URL, addresses: readonly string[], onOpen: ()
     ...(addresses.length === 0 ? {} : { lookup: lookupOf(addresses) }),
   };
   if (!isTls) return connectTcp({ ...address, noDelay: true }).once("connect", onOpen);
-  const servername = isIP(host) === 0 ? { servername: host } : {};
+  const servername = isIP(host) === 0 ? { servername: serverNameOf(host) } : {};
   return connectTls({ ...address, ...servername, ALPNProtocols: ["http/1.1"] }).once("secureConnect", onOpen);
 }
 

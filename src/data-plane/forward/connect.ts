@@ -7,7 +7,7 @@
 import { connect as connectTcp, isIP, type Socket, type TcpNetConnectOpts } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { ProxyError } from "../../core/errors.ts";
-import { hostOf } from "../../core/host-of.ts";
+import { hostOf, serverNameOf } from "../../core/host-of.ts";
 import { Addresses, type ConnectTarget } from "./addresses.ts";
 import { keepReadingAfterFailedWrite } from "./backend-socket.ts";
 
@@ -139,7 +139,7 @@ export class Connector {
   #openTls(options: TcpNetConnectOpts): Socket {
     const socket = connectTls({
       ...options,
-      ...(isIP(this.#host) === 0 ? { servername: this.#host } : {}),
+      ...(isIP(this.#host) === 0 ? { servername: serverNameOf(this.#host) } : {}),
       ALPNProtocols: ["http/1.1"],
       session: this.#session,
     });

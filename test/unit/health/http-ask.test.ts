@@ -11,6 +11,7 @@ import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import type { ProbeTerms } from "../../../src/config/probe-config.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { ask } from "../../../src/data-plane/forward/ask.ts";
+import { Connector } from "../../../src/data-plane/forward/connect.ts";
 import { ConnectionPool } from "../../../src/data-plane/forward/connection-pool.ts";
 import { httpAsk } from "../../../src/health/http-ask.ts";
 import { type Ask, type ProbeReport, probe } from "../../../src/health/probe.ts";
@@ -357,10 +358,19 @@ test("TLS goes by the backend's own name, at whatever address, and never by the 
   assert.equal(byAddress.ok, true, byAddress.saw);
   const byName = await probeOf(`https://localhost:${port}`, { addresses: ["127.0.0.1"], host: "other" });
   assert.equal(byName.ok, true, byName.saw);
-  assert.deepEqual(names, ["false", "localhost"]);
+  const rooted = `https://localhost.:${port}`; // looked up as it stands, without search domains
+  assert.equal((await probeOf(rooted, { addresses: ["127.0.0.1"] })).ok, true);
+  const inWorker = new Connector(new URL(rooted), { connectTimeoutMs: 1_000, tlsHandshakeTimeoutMs: 1_000 });
+  inWorker.setAddresses(["127.0.0.1"]);
+  const socket = await new Promise<Socket | null>((resolve) => {
+    inWorker.connect((_error, opened) => resolve(opened));
+  });
+  await waitUntil("the backend has seen it", () => names.length === 4);
+  socket?.destroy();
+  assert.deepEqual(names, ["false", "localhost", "localhost", "localhost"]);
   assert.deepEqual(
     asked.map((each) => each.split(" ")[0]),
-    [`127.0.0.1:${port}`, "other"],
+    [`127.0.0.1:${port}`, "other", `localhost.:${port}`],
   );
   const wrong = await probeOf(`https://backend.invalid:${port}`, {
     addresses: ["127.0.0.1"],
@@ -369,7 +379,7 @@ test("TLS goes by the backend's own name, at whatever address, and never by the 
   });
   assert.equal(wrong.ok, false);
   assert.match(wrong.saw, /cannot connect to https:\S+: Hostname\/IP does not match/);
-  assert.equal(asked.length, 2, "a secret was sent to somebody who is not the backend");
+  assert.equal(asked.length, 3, "a secret was sent to somebody who is not the backend");
 });
 
 test("a certificate that nobody vouches for is bad, and so is a backend that speaks no TLS", {
