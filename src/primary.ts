@@ -27,6 +27,7 @@ import { systemClock } from "./core/clock.ts";
 import { StartError } from "./core/errors.ts";
 import { hostAndPort } from "./core/host-and-port.ts";
 import { afterInBackground } from "./core/timers.ts";
+import type { Version } from "./core/version.ts";
 import { readBuild } from "./telemetry/build.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createMetrics } from "./telemetry/scrape.ts";
@@ -134,7 +135,9 @@ async function startPrimary(config: Config): Promise<void> {
     },
   });
   const bootId = readBootId();
+  const describe = (version: Version): string => describeTargets(pools.sourceOf(version).targets);
   const switcher: Switcher = new Switcher({
+    describe,
     config,
     fleet: supervisor,
     store,
@@ -190,6 +193,7 @@ async function startPrimary(config: Config): Promise<void> {
     store,
     fleet: supervisor,
     pools: poolSource,
+    describe,
     metrics,
     events: events.subscribers,
     config,

@@ -255,6 +255,7 @@ function router(readAllow: readonly string[]): ReturnType<typeof createAdminRout
     store: { history: fail },
     fleet: { workers: fail, collect: fail },
     pools: fail,
+    describe: fail,
     metrics: { text: fail, summary: fail },
     events: { open: fail, isFull: false, isClosed: false },
     config: {

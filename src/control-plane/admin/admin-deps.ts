@@ -3,6 +3,7 @@
  */
 import type { Config } from "../../config/schema.ts";
 import type { Clock } from "../../core/clock.ts";
+import type { Version } from "../../core/version.ts";
 import type { Build } from "../../telemetry/build.ts";
 import type { PoolSource } from "../../telemetry/pool-sights.ts";
 import type { Metrics } from "../../telemetry/scrape.ts";
@@ -20,6 +21,8 @@ export interface AdminDeps {
   readonly store: Pick<StateStore, "history">;
   readonly fleet: Pick<Fleet, "workers" | "collect">;
   readonly pools: () => PoolSource;
+  /** A version's backends in a few words, as they are now. */
+  readonly describe: (version: Version) => string;
   readonly metrics: Pick<Metrics, "text" | "summary">;
   readonly events: Pick<EventSubscribers, "open" | "isFull" | "isClosed">;
   readonly config: Pick<Config, "admin" | "backends">;

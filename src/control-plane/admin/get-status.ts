@@ -3,16 +3,14 @@
  *
  * Shows no secret: the config refuses backend URLs with userinfo, and the token is never looked at.
  */
-import { describeTargets } from "../../config/pool-config.ts";
 import type { AdminAnswer } from "../../core/admin-call.ts";
 import type { Clock } from "../../core/clock.ts";
 import { poolSights } from "../../telemetry/pool-sights.ts";
 import type { WorkerStats } from "../../telemetry/worker-stats.ts";
-import type { LastProbe } from "../switch/gate.ts";
 import type { SwitcherStatus } from "../switch/switcher.ts";
 import type { AdminDeps } from "./admin-deps.ts";
 import { jsonAnswer } from "./answers.ts";
-import { poolStatus } from "./pool-status.ts";
+import { poolStatus, versionHealth } from "./pool-status.ts";
 
 /** A worker that stays silent longer counts with what it last said. */
 const COLLECT_TIMEOUT_MS = 300;
@@ -27,7 +25,7 @@ export async function getStatus(deps: AdminDeps): Promise<AdminAnswer> {
     told.map((each) => each.pools ?? []),
   );
   const backends = Object.fromEntries(
-    config.backends.map(({ version, targets }) => [version, describeTargets(targets)]),
+    config.backends.map(({ version }) => [version, deps.describe(version)]),
   );
   return jsonAnswer({
     current_version: status.activeVersion,
@@ -37,7 +35,7 @@ export async function getStatus(deps: AdminDeps): Promise<AdminAnswer> {
     phase: status.phase,
     workers: fleet.workers().map(({ id, pid, state, epoch }) => ({ id, pid, state, epoch })),
     health: Object.fromEntries(
-      config.backends.map(({ version }) => [version, health(status.lastProbes.get(version))]),
+      pools.map((pool) => [pool.version, versionHealth(pool, status.lastProbes, deps.clock.wallMs())]),
     ),
     pools: poolStatus(pools, status.lastProbes),
     drain: runningDrains(status, told, deps.clock),
@@ -60,11 +58,6 @@ function paused(pause: SwitcherStatus["pause"], clock: Clock) {
   if (pause === null) return null;
   const until = new Date(clock.wallMs() + pause.endsAtMs - clock.nowMs()).toISOString();
   return { until, reason: pause.reason, actor: pause.actor };
-}
-
-function health(probe: LastProbe | undefined) {
-  if (probe === undefined) return { state: "unknown", at: null, saw: null };
-  return { state: probe.ok ? "healthy" : "unhealthy", at: probe.at, saw: probe.saw };
 }
 
 /** Only what still runs something. */

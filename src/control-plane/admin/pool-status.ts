@@ -2,6 +2,7 @@
  * Pool status: the backends of every version as GET /status shows them. Pure.
  */
 
+import type { HealthVerdict } from "../../config/snapshot.ts";
 import type { Version } from "../../core/version.ts";
 import type { BackendSight, PoolSight } from "../../telemetry/pool-sights.ts";
 import type { LastProbe } from "../switch/gate.ts";
@@ -16,6 +17,41 @@ export function poolStatus(pools: readonly PoolSight[], lastProbes: LastProbes) 
       { panic: panicking > 0, backends: backends.map((sight) => backendStatus(sight, lastProbes)) },
     ]),
   );
+}
+
+/**
+ * A version as a whole: what the probes in the background say of those that may take traffic, or without them what the
+ * last gate saw.
+ */
+export function versionHealth(
+  { version, backends }: PoolSight,
+  lastProbes: LastProbes,
+  nowWallMs: number,
+): { state: HealthVerdict; at: string | null; saw: string | null } {
+  const probes = backends.flatMap(({ isDrained, weight, name, probe }) =>
+    isDrained || weight === 0 || probe === null ? [] : [{ name, ...probe }],
+  );
+  const [first] = probes;
+  if (first === undefined) {
+    const gate = lastProbes.get(version);
+    if (gate === undefined) return { state: "unknown", at: null, saw: null };
+    return { state: gate.ok ? "healthy" : "unhealthy", at: gate.at, saw: gate.saw };
+  }
+  const worst = probes.find(({ verdict }) => verdict === "unhealthy" || verdict === "degraded");
+  const told = worst ?? first;
+  const ageMs = Math.min(...probes.map((each) => each.ageMs));
+  return {
+    state: joined(probes.map(({ verdict }) => verdict)),
+    at: told.saw === null ? null : new Date(nowWallMs - ageMs).toISOString(),
+    saw: worst === undefined || backends.length === 1 ? told.saw : `${told.name}: ${told.saw}`,
+  };
+}
+
+/** One bad backend degrades a version; it is unhealthy when all are. */
+function joined(verdicts: readonly HealthVerdict[]): HealthVerdict {
+  if (verdicts.every((verdict) => verdict === "unhealthy")) return "unhealthy";
+  if (verdicts.some((verdict) => verdict === "unhealthy" || verdict === "degraded")) return "degraded";
+  return verdicts.includes("unknown") ? "unknown" : "healthy";
 }
 
 function backendStatus(sight: BackendSight, lastProbes: LastProbes) {

@@ -64,6 +64,8 @@ export interface MachineParts {
   readonly recovered: RecoveredState;
   readonly clock: Clock;
   readonly bootId: string;
+  /** A version's backends in a few words, as they are now; when left out, as the config has them. */
+  readonly describe?: (version: Version) => string;
 }
 
 const OUTCOMES: Readonly<Partial<Record<ProxyError["code"], SwitchOutcome>>> = {
@@ -470,7 +472,8 @@ export class SwitchMachine {
   }
 
   #backendOf(version: Version): string | null {
-    return this.#origins.get(version) ?? null;
+    const configured = this.#origins.get(version) ?? null;
+    return configured === null ? null : (this.#parts.describe?.(version) ?? configured);
   }
 
   /** The answers that an earlier life of this daemon gave to calls with a key. */

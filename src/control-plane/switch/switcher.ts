@@ -40,6 +40,7 @@ export interface SwitcherParts {
   readonly clock: Clock;
   readonly after?: After;
   readonly bootId: string;
+  readonly describe?: (version: Version) => string;
   readonly log: SwitchLog;
   readonly observe: SwitchObserver;
 }

@@ -120,6 +120,8 @@ test(
         ],
       ],
     );
+    const { current_backend } = await proxy.status();
+    assert.equal(current_backend, [a.url, b.url, c.url].join(", "));
     await untilShared(proxy, "c takes a third of the traffic", ({ c = 0 }) => near(c, BURST / 3));
     const { data: told } = await reader.waitFor("backends");
     assert.deepEqual(

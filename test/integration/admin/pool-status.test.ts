@@ -80,4 +80,7 @@ test("a backend that dies is unhealthy everywhere, and the pool goes on", { time
   assert.equal(await metric("backend_weight", dies.url), "0");
   assert.equal((await pool()).panic, false);
   for (let n = 0; n < 4; n++) assert.equal((await request(proxy.port)).body, "stays");
+  const { health } = (await proxy.status()) as unknown as { health: { v1: { state: string; saw: string } } };
+  assert.equal(health.v1.state, "degraded");
+  assert.match(health.v1.saw, new RegExp(`^${dies.url}: .*ECONNREFUSED`), "and which one it is, and why");
 });

@@ -103,6 +103,7 @@ function startRouter(changes: Partial<AdminDeps> = {}) {
       summary: () => Promise.reject(new ProxyError("INTERNAL_ERROR", "not part of this test")),
     },
     pools: () => ({ pools: initialPools(deps.config.backends), probeOf: () => null }),
+    describe: (version) => (version === "v1" ? "http://10.0.0.1:9000" : "http://10.0.0.2:9000"),
     events: { open: () => () => {}, isFull: false, isClosed: false },
     config: {
       admin: {
