@@ -14,6 +14,7 @@ import { createAdminRouter } from "./control-plane/admin/router.ts";
 import { createEvents } from "./control-plane/events/create-events.ts";
 import { createPoolHealth, type PoolHealth } from "./control-plane/health/pool-health.ts";
 import { BackendDesk } from "./control-plane/pools/backend-desk.ts";
+import { MAX_BACKENDS } from "./control-plane/pools/members.ts";
 import { Names } from "./control-plane/pools/names.ts";
 import { Pools } from "./control-plane/pools/pools.ts";
 import { type DaemonPhase, readiness } from "./control-plane/readiness.ts";
@@ -94,6 +95,8 @@ async function startPrimary(config: Config): Promise<void> {
       supervisor.tellPools(snapshot);
       health.follow();
     },
+    onCut: (version) =>
+      log.warn({ version, used: MAX_BACKENDS }, "a version has more backends than are used"),
   });
   const names: Names = new Names({
     pools,

@@ -7,14 +7,13 @@
 import { type TargetConfig, targetOf } from "../../config/pool-config.ts";
 import type { BackendSnapshot } from "../../config/snapshot.ts";
 import type { Version } from "../../core/version.ts";
+import { MAX_BACKENDS } from "./members.ts";
 import type { PoolSource } from "./pools.ts";
 
 export const BACKEND_ACTIONS = ["add", "remove", "drain", "enable", "weight", "reset"] as const;
 export type BackendAction = (typeof BACKEND_ACTIONS)[number];
 
-/** Of one version: backends of a pool, and likewise changes that are kept. */
-export const MAX_BACKENDS = 1_000;
-/** Of all versions: what is in the file stays small, and so does what a history can make of it. */
+/** Kept changes of all versions, of one `MAX_BACKENDS`: what is in the file stays small, and so does what a history can make of it. */
 export const MAX_CHANGES = 10_000;
 
 /** The heaviest weight that a backend can have. */

@@ -9,18 +9,22 @@ import type { BackendSnapshot } from "../../config/snapshot.ts";
 import { hostAndPort } from "../../core/host-and-port.ts";
 import { hostOf } from "../../core/host-of.ts";
 
+/** What one version may have: so many targets too, and what names bring beyond is left out. */
+export const MAX_BACKENDS = 1_000;
+
 /** The addresses of a name, as they were last found; empty: never found. */
 export type AddressesOf = (name: string) => readonly string[];
 
 /**
  * @returns a backend for each target, or with `resolve: all` one for each of its addresses, in the order of the
- *   targets. Two of the same name are one: the first.
+ *   targets. Two of the same name are one: the first. At most `MAX_BACKENDS`; one above them says that there are more.
  */
 export function membersOf(targets: readonly TargetConfig[], addressesOf: AddressesOf): BackendSnapshot[] {
   const members = new Map<string, BackendSnapshot>();
   for (const target of targets) {
     for (const member of membersOfTarget(target, addressesOf)) {
       if (!members.has(member.name)) members.set(member.name, member);
+      if (members.size > MAX_BACKENDS) return [...members.values()];
     }
   }
   return [...members.values()];

@@ -16,9 +16,9 @@ import {
   canTakeTraffic,
   changesOf,
   keyOf,
-  MAX_BACKENDS,
   MAX_CHANGES,
 } from "./changes.ts";
+import { MAX_BACKENDS } from "./members.ts";
 
 /** A version as it is before the change. */
 export interface PoolView {

@@ -9,7 +9,7 @@ import type { TargetConfig, VersionConfig } from "../../config/pool-config.ts";
 import type { BackendSnapshot, HealthVerdict, PoolSnapshot, PoolsSnapshot } from "../../config/snapshot.ts";
 import type { After } from "../../core/timers.ts";
 import type { Version } from "../../core/version.ts";
-import { type AddressesOf, membersOf } from "./members.ts";
+import { type AddressesOf, MAX_BACKENDS, membersOf } from "./members.ts";
 
 /** What was changed by hand of one backend, by its name. */
 export interface BackendChange {
@@ -28,6 +28,8 @@ export interface PoolsParts {
   readonly after: After;
   /** A new revision. Not told of the one at the start. */
   readonly onChange: (pools: PoolsSnapshot) => void;
+  /** A version has more backends than are used from now on. */
+  readonly onCut: (version: Version) => void;
 }
 
 /** Changes that come within this time of one another are one revision. */
@@ -47,6 +49,7 @@ export class Pools {
   /** A timer runs: what changes meanwhile waits for its end. */
   #isResting = false;
   #hasChanged = false;
+  readonly #cut = new Set<Version>();
 
   constructor(parts: PoolsParts) {
     this.#parts = parts;
@@ -77,11 +80,13 @@ export class Pools {
 
   /** What the backends would be, if `source` counted. */
   backendsFrom(version: Version, { targets, changes }: PoolSource): readonly BackendSnapshot[] {
-    return membersOf(targets, this.#addressesOf).map((member) => ({
-      ...member,
-      ...changes.get(member.name),
-      health: this.#verdicts.get(keyOf(version, member.name)) ?? "unknown",
-    }));
+    return membersOf(targets, this.#addressesOf)
+      .slice(0, MAX_BACKENDS)
+      .map((member) => ({
+        ...member,
+        ...changes.get(member.name),
+        health: this.#verdicts.get(keyOf(version, member.name)) ?? "unknown",
+      }));
   }
 
   /** What counts instead of the config's, such as after a change by hand. */
@@ -94,12 +99,23 @@ export class Pools {
   setAddresses(addressesOf: AddressesOf): void {
     this.#addressesOf = addressesOf;
     this.#changeMembers();
+    for (const version of this.#sources.keys()) this.#noteCut(version);
   }
 
   setVerdict(version: Version, backend: string, verdict: HealthVerdict): void {
     this.#verdicts.set(keyOf(version, backend), verdict);
     this.#revision += 1;
     this.#change();
+  }
+
+  #noteCut(version: Version): void {
+    const { targets } = this.sourceOf(version);
+    const isFull = this.backendsOf(version).length === MAX_BACKENDS;
+    if (!isFull || membersOf(targets, this.#addressesOf).length === MAX_BACKENDS) this.#cut.delete(version);
+    else if (!this.#cut.has(version)) {
+      this.#cut.add(version);
+      this.#parts.onCut(version);
+    }
   }
 
   #changeMembers(): void {

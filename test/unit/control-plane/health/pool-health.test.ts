@@ -24,6 +24,7 @@ function startHealth(t: TestContext, origins: { v1: string; v2: string }, health
     { ...versionOfOne("v2", origins.v2), health: QUICK },
   ];
   const pools = new Pools({
+    onCut: () => {},
     versions,
     after: (ms, run) => timers.after(ms, run),
     onChange: () => poolHealth.follow(),

@@ -10,9 +10,9 @@ import {
   type ChangeInForce,
   type Changes,
   keyOf,
-  MAX_BACKENDS,
   NO_CHANGES,
 } from "../../../../src/control-plane/pools/changes.ts";
+import { MAX_BACKENDS } from "../../../../src/control-plane/pools/members.ts";
 import { Pools } from "../../../../src/control-plane/pools/pools.ts";
 import type { Phase } from "../../../../src/control-plane/switch/phase.ts";
 import type { BackendsEntry, NewBackendsEntry } from "../../../../src/control-plane/switch/state-store.ts";
@@ -53,7 +53,12 @@ function startDesk({ changes = NO_CHANGES, isHeld = false }: { changes?: Changes
     silent: [],
   };
   const after = (ms: number, run: () => void) => timers.after(ms, run);
-  const pools = new Pools({ versions: [v1, v2], after, onChange: (snapshot) => void told.push(snapshot) });
+  const pools = new Pools({
+    versions: [v1, v2],
+    after,
+    onCut: () => {},
+    onChange: (snapshot) => void told.push(snapshot),
+  });
   pools.setAddresses(() => ["10.1.0.1", "10.1.0.2"]);
   const desk = new BackendDesk({
     versions: [v1, v2],

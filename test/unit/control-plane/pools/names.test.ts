@@ -22,6 +22,7 @@ async function scene(t: TestContext, targets: readonly TargetConfig[], answer: (
   const { address } = await startScriptedDns(t, (type) => (type === "A" ? answer() : NONE));
   const told: number[] = [];
   const pools = new Pools({
+    onCut: () => {},
     versions: [{ ...versionOfOne("v1", "http://10.0.0.1:9000"), targets }],
     after: systemTimers.after,
     onChange: ({ revision }) => {

@@ -12,14 +12,16 @@ const B = "http://10.0.0.2:9000";
 function startPools() {
   const timers = new ManualTimers();
   const told: PoolsSnapshot[] = [];
+  const cut: string[] = [];
   const pools = new Pools({
     versions: [versionOfOne("v1", A), versionOfOne("v2", B)],
     after: (ms, run) => timers.after(ms, run),
     onChange: (snapshot) => void told.push(snapshot),
+    onCut: (version) => void cut.push(version),
   });
   const target = (origin: string, weight = 1) =>
     ({ origin, weight, resolve: "name", resolveEveryMs: 10_000 }) as const;
-  return { pools, timers, told, target };
+  return { pools, timers, told, cut, target };
 }
 
 const revisions = (told: readonly PoolsSnapshot[]): number[] => told.map(({ revision }) => revision);
@@ -52,17 +54,35 @@ test("the first change is told at once, those that follow within a moment togeth
   assert.deepEqual(revisions(told), [1, 3, 4]);
 });
 
-test("of thousands of backends the workers are told less often: each time it is a message about all of them", () => {
+test("of many backends the workers are told less often: each time it is a message about all of them", () => {
   const { pools, timers, told, target } = startPools();
-  const many = Array.from({ length: 3_999 }, (_, i) => target(`http://10.0.0.1:${1_000 + i}`));
+  const many = Array.from({ length: 999 }, (_, i) => target(`http://10.0.0.1:${1_000 + i}`));
   pools.setSource("v1", { targets: many, changes: new Map() });
-  timers.pass(400);
+  timers.pass(100);
   pools.setVerdict("v1", "http://10.0.0.1:1000", "healthy");
   pools.setVerdict("v1", "http://10.0.0.1:1001", "healthy");
-  timers.pass(399);
+  timers.pass(99);
   assert.deepEqual(revisions(told), [1, 2]);
   timers.pass(1);
   assert.deepEqual(revisions(told), [1, 2, 3]);
+});
+
+test("names bring a version to 1,000 backends at most, and it is said once whose are more", () => {
+  const { pools, cut, target } = startPools();
+  const targets = [1, 2, 3, 4, 5].map((port) => ({
+    ...target(`http://a.test:${port}`),
+    resolve: "all" as const,
+  }));
+  const addresses = (count: number) => () => Array.from({ length: count }, (_, i) => `10.0.0.${i}`);
+  pools.setSource("v1", { targets, changes: new Map() });
+  pools.setAddresses(addresses(200));
+  assert.deepEqual([pools.backendsOf("v1").length, cut], [1_000, []]);
+  pools.setAddresses(addresses(201));
+  pools.setAddresses(addresses(256));
+  assert.deepEqual([pools.backendsOf("v1").length, cut], [1_000, ["v1"]]);
+  pools.setAddresses(addresses(200));
+  pools.setAddresses(addresses(256));
+  assert.deepEqual([pools.backendsOf("v2").length, cut], [1, ["v1", "v1"]]);
 });
 
 test("a verdict belongs to the backend of its version, and is forgotten with it", () => {
