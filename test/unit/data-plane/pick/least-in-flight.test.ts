@@ -16,6 +16,16 @@ test("least-in-flight: the least busy is picked, whatever the weights", () => {
   assert.equal(pickedNames(balancer, candidates, 2), "CC");
 });
 
+test("least-in-flight: where a part of the configured weight counts, so much less runs", () => {
+  const candidates = candidatesOf({ A: 9, B: 9 });
+  const balancer = createBalancer(leastInFlight, candidates);
+  candidates.weights[1] = 3;
+  candidates.inFlight.set([5, 2]);
+  assert.equal(pickedNames(balancer, candidates, 2), "AA");
+  candidates.inFlight.set([7, 2]);
+  assert.equal(pickedNames(balancer, candidates, 2), "BB");
+});
+
 test("weighted-least-in-flight: the least busy for its weight is picked", () => {
   const candidates = candidatesOf({ A: 5, B: 1, C: 1 });
   const balancer = createBalancer(weightedLeastInFlight, candidates);
@@ -55,7 +65,9 @@ for (const [name, kind] of Object.entries({ leastInFlight, weightedLeastInFlight
         candidates.weights.set(rows.map(({ weight }) => weight));
         candidates.inFlight.set(rows.map(({ running }) => running));
         const loadOf = ({ weight, running }: { weight: number; running: number }): number =>
-          weight === 0 ? Number.POSITIVE_INFINITY : running / (kind === leastInFlight ? 1 : weight);
+          weight === 0
+            ? Number.POSITIVE_INFINITY
+            : running / (kind === leastInFlight ? Math.min(1, weight) : weight);
         const picked = rows[balancer.pick(candidates, 0)] ?? { weight: 0, running: 0 };
         assert.equal(loadOf(picked), Math.min(...rows.map(loadOf)));
       }),

@@ -10,6 +10,25 @@ test("each backend in turn, whatever its weight, and from the start again", () =
   assert.equal(pickedNames(createBalancer(roundRobin, candidates), candidates, 7), "ABCABCA");
 });
 
+test("one of which only a part counts lets the rest of its turns pass, spread evenly", () => {
+  const candidates = candidatesOf({ A: 5, B: 5, C: 5 });
+  const balancer = createBalancer(roundRobin, candidates);
+  candidates.weights[1] = 2.5;
+  assert.equal(pickedNames(balancer, candidates, 10), "ACABCACABC");
+  candidates.weights[1] = 5;
+  assert.equal(pickedNames(balancer, candidates, 3), "ABC");
+});
+
+test("where of all only a part counts, each gets its part, and one is always picked", () => {
+  const candidates = candidatesOf({ A: 10, B: 10, C: 10 });
+  const balancer = createBalancer(roundRobin, candidates);
+  candidates.weights.set([2, 1, 0]);
+  const picked = pickedNames(balancer, candidates, 300);
+  const count = (name: string): number => [...picked].filter((each) => each === name).length;
+  assert.ok(Math.abs(count("A") - 200) <= 10, `${count("A")} of 300 are A's`);
+  assert.equal(count("A") + count("B"), 300);
+});
+
 test("those that stay take turns while one is away, and none gets two parts", () => {
   const candidates = candidatesOf({ A: 1, B: 1, C: 1, D: 1 });
   const balancer = createBalancer(roundRobin, candidates);
