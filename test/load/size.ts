@@ -6,6 +6,7 @@ export interface Size {
   readonly churnConnections: number;
   readonly drain: { readonly sockets: number; readonly windowSeconds: number };
   readonly switches: number;
+  readonly pools: { readonly connections: number; readonly requests: number; readonly slowStartMs: number };
   readonly soak: { readonly warmUpMs: number; readonly durationMs: number };
 }
 
@@ -16,6 +17,7 @@ const FULL: Size = {
   churnConnections: 20_000,
   drain: { sockets: 5_000, windowSeconds: 30 },
   switches: 100,
+  pools: { connections: 64, requests: 20_000, slowStartMs: 8_000 },
   soak: { warmUpMs: 30_000, durationMs: 300_000 },
 };
 
@@ -26,6 +28,7 @@ const SHORT: Size = {
   churnConnections: 5_000,
   drain: { sockets: 500, windowSeconds: 5 },
   switches: 20,
+  pools: { connections: 32, requests: 3_000, slowStartMs: 4_000 },
   soak: { warmUpMs: 5_000, durationMs: 15_000 },
 };
 
