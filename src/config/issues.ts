@@ -66,6 +66,7 @@ function textOf(issue: z.core.$ZodIssue, context: IssueContext): string {
 }
 
 function hidden(found: unknown): string {
+  if (found === null || typeof found === "boolean") return kindOf(found); // no secret
   return typeof found === "number" ? "a number (not shown)" : `${kindOf(found)} (not shown)`;
 }
 

@@ -3,7 +3,9 @@
  *
  * Pure, and silent about values that are wrong by themselves, like `rules.ts`. Paths are those inside the version.
  */
+import { isIP } from "node:net";
 import type { z } from "zod";
+import { hostOf } from "../core/host-of.ts";
 import { at, isText, numberAt } from "./look-up.ts";
 import { isModulePath } from "./pool-values.ts";
 import { checkProbe } from "./probe-schema.ts";
@@ -39,6 +41,9 @@ function checkTargets(targets: unknown, refuse: Refuse): void {
   for (const [index, target] of targets.entries()) {
     const url = at(target, "url");
     if (!isText(url)) continue;
+    if (at(target, "resolve") === "all" && isIP(hostOf(url)) !== 0) {
+      refuse(`targets.${index}.resolve`, "all is for names, and this is an address; leave it out");
+    }
     const first = firstAt.get(url);
     if (first === undefined) firstAt.set(url, index);
     else refuse(`targets.${index}`, `${url} is targets[${first}] already; give it more weight there instead`);

@@ -190,8 +190,10 @@ export class Resolver {
   #fail(watched: Watched, code: string): void {
     const { name, failures, addresses, everyMs } = watched;
     if (failures === 0) {
-      const sentence = "a name cannot be looked up: what was last found stays in use";
-      this.#parts.log.warn({ name, code, addresses: addresses.length }, sentence);
+      const { log } = this.#parts;
+      const stays = "a name cannot be looked up: what was last found stays in use";
+      if (addresses.length > 0) log.warn({ name, code, addresses: addresses.length }, stays);
+      else log.warn({ name, code }, "a name cannot be looked up: it was never found");
     }
     watched.failures++;
     this.#askAfter(watched, Math.min(everyMs, SHORTEST_PAUSE_MS * 2 ** failures));

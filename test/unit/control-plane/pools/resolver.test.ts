@@ -163,6 +163,15 @@ test("a look-up that fails keeps the last answer, and says so once until it is o
   assert.equal(logged.length, 3, "a new failure is told anew");
 });
 
+test("of a name that was never found it is not said that something stays", async () => {
+  const { source, logged } = scene();
+  await source.fail("ENOTFOUND");
+  assert.match(
+    logged[0] ?? "",
+    /^a name cannot be looked up: it was never found \{"name":"a.test","code":"ENOTFOUND"\}/,
+  );
+});
+
 test("it tries again after 1, 2, 4 and 8 s, then as often as the target says, and from 1 s after a good one", async () => {
   const { source, pauseMs } = scene();
   const pauses = [];
