@@ -246,9 +246,10 @@ async function startWorker(
       const readyRatio = config.backends[target.versionIndex]?.readyRatio ?? 1;
       const terms = { pool: target, readyRatio, isBrief, waitMs };
       const prepareOne: Parameters<typeof preparePool>[1] = async (backend, part) => {
-        const askBackend: Ask = (request, handler) => ask(pool(backend), backend, request, handler);
+        const own = pool(backend); // also when the backend leaves meanwhile
+        const askBackend: Ask = (request, handler) => ask(own, backend, request, handler);
         const inUse = () => serving.current.active.backends.map(pool);
-        const warm = warming(wanted, share, inUse, pool(backend), target.backends.length);
+        const warm = warming(wanted, share, inUse, own, target.backends.length);
         const limits = { ...part, totalMs: part.waitMs + prepareTimeoutMs };
         const seen = await prepare(askBackend, warm, asked, limits, systemClock, part.signal);
         if (seen.passed) keepWarm.rest(backend);

@@ -37,6 +37,8 @@ export interface OneOfPool {
   readonly waitMs: number;
   readonly turns: Turns;
   readonly signal: AbortSignal;
+  /** False once it has left its pool. */
+  isWanted(): boolean;
 }
 
 /** @param prepareOne never rejects. */
@@ -54,7 +56,7 @@ export async function preparePool(
   const asked = terms.pool.backends.filter(takesTraffic);
   const judgement = new PoolJudgement(asked, terms);
   const decided = new AbortController();
-  const part = {
+  const shared = {
     waitMs: waitLeftMs(),
     turns: new Turns(MOST_AT_ONCE),
     signal: AbortSignal.any([signal, decided.signal]),
@@ -62,6 +64,7 @@ export async function preparePool(
   let afterwards: NodeJS.Timeout | undefined;
   await Promise.all(
     asked.map(async (backend) => {
+      const part = { ...shared, isWanted: () => takesTraffic(backend) };
       judgement.note(backend, await prepareOne(backend, part));
       if (!judgement.isDecided) return;
       if (terms.isBrief) decided.abort();
@@ -76,9 +79,6 @@ class PoolJudgement {
   readonly #asked: readonly Backend[];
   readonly #terms: PoolTerms;
   readonly #reports = new Map<Backend, BackendReport>();
-  #good = 0;
-  /** A probe that was given up says nothing of its backend. */
-  #bad = 0;
 
   constructor(asked: readonly Backend[], terms: PoolTerms) {
     this.#asked = asked;
@@ -87,34 +87,41 @@ class PoolJudgement {
 
   note(backend: Backend, report: BackendReport): void {
     this.#reports.set(backend, report);
-    if (report.passed) this.#good++;
-    else if (isTold(report)) this.#bad++;
   }
 
   /** Enough have passed, or no longer can. */
   get isDecided(): boolean {
-    const asked = this.#asked.length;
-    const needed = this.#needed(asked);
-    return this.#good >= needed || asked - this.#bad < needed;
+    const { asked, needed, good, bad } = this.#counts;
+    return good.length >= needed || asked - bad.length < needed;
   }
 
   report(): PrepareReport {
-    const counted = this.#asked.filter((backend) => this.#hasPassed(backend) || takesTraffic(backend));
+    const { asked, needed, good, bad } = this.#counts;
     const told = [...this.#reports];
-    const needed = this.#needed(counted.length);
     return {
-      passed: counted.length > 0 && this.#good >= needed,
+      passed: asked > 0 && good.length >= needed,
       probes: mostTelling(
         told.map(([{ name }, { probes }]) => probes.map((probe) => ({ ...probe, backend: name }))),
         MOST_PROBES_TOLD,
       ),
       warm: told.reduce((sum, [, { warm }]) => sum + warm, 0),
       backends: {
-        asked: counted.length,
+        asked,
         needed,
-        good: counted.filter((backend) => this.#hasPassed(backend)).map(({ name }) => name),
-        bad: counted.filter((backend) => this.#hasFailed(backend)).map(({ name }) => name),
+        good: good.map(({ name }) => name),
+        bad: bad.map(({ name }) => name),
       },
+    };
+  }
+
+  /** One that has left meanwhile is not asked for any more; had it passed before, it still speaks for the version. */
+  get #counts() {
+    const counted = this.#asked.filter((backend) => this.#hasPassed(backend) || takesTraffic(backend));
+    return {
+      asked: counted.length,
+      needed: this.#needed(counted.length),
+      good: counted.filter((backend) => this.#hasPassed(backend)),
+      bad: counted.filter((backend) => this.#hasFailed(backend)),
     };
   }
 
@@ -128,6 +135,7 @@ class PoolJudgement {
     return this.#reports.get(backend)?.passed === true;
   }
 
+  /** A probe that was given up says nothing of its backend. */
   #hasFailed(backend: Backend): boolean {
     const report = this.#reports.get(backend);
     return report !== undefined && !report.passed && isTold(report);

@@ -32,6 +32,8 @@ export interface PrepareLimits {
   readonly totalMs: number;
   /** Of all backends of its pool: each probe, and the warm-up, waits for its turn. */
   readonly turns?: Turns;
+  /** False: whatever it says, nobody waits for it any more. */
+  isWanted?(): boolean;
 }
 
 /** The pool of the target, as far as prepare knows it. */
@@ -50,7 +52,7 @@ export async function prepare(
   ask: Ask,
   warming: Warming,
   config: ProbeConfig,
-  { waitMs, totalMs, turns = new Turns(1) }: PrepareLimits,
+  { waitMs, totalMs, turns = new Turns(1), isWanted = () => true }: PrepareLimits,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<BackendReport> {
@@ -58,7 +60,7 @@ export async function prepare(
   const timer = setTimeout(() => limit.abort(), totalMs);
   try {
     const stop = AbortSignal.any([signal, limit.signal]);
-    return await probeInARow(ask, warming, config, { waitMs, turns }, clock, stop);
+    return await probeInARow(ask, warming, config, { waitMs, turns, isWanted }, clock, stop);
   } finally {
     clearTimeout(timer);
   }
@@ -68,7 +70,7 @@ async function probeInARow(
   ask: Ask,
   warming: Warming,
   config: ProbeConfig,
-  { waitMs, turns }: { readonly waitMs: number; readonly turns: Turns },
+  { waitMs, turns, isWanted }: Required<Omit<PrepareLimits, "totalMs">>,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<BackendReport> {
@@ -92,7 +94,7 @@ async function probeInARow(
       note(fault);
       inARow = 0;
     }
-    if (inARow === 0 && (signal.aborted || clock.nowMs() - startedMs >= waitMs))
+    if (inARow === 0 && (signal.aborted || !isWanted() || clock.nowMs() - startedMs >= waitMs))
       return { passed: false, probes, warm: warming.warm() };
   }
 }
