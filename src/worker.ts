@@ -110,7 +110,7 @@ async function startWorker(
       ),
   }).catch(async (error: unknown) => {
     if (!(error instanceof StartError)) throw error;
-    await channel.sendLast({ type: "start-failed", message: error.message });
+    await channel.write({ type: "start-failed", message: error.message });
     process.exit(1);
   });
   const serving = new Serving({ versions: config.backends, snapshot, pools: start.pools, createPool });
@@ -308,7 +308,7 @@ async function startWorker(
         }).then(async (outcome) => {
           for (const sum of errors.flush()) logSum(sum);
           log.info({ outcome }, "worker ends");
-          await channel.sendLast({ type: "stats", id: 0, stats: report(false) });
+          await channel.write({ type: "stats", id: 0, stats: report(false) });
           process.exit(0);
         });
         return;

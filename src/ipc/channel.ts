@@ -61,8 +61,8 @@ export class Channel<Out extends object, In extends object> {
     this.#end.send?.(message, handle, {}, () => {});
   }
 
-  /** Sends the last message of this end; resolves when it is written, so that the process may exit. */
-  sendLast(message: Out): Promise<void> {
+  /** Sends; resolves when it is written, so that the process may exit or send more, or when it never will be. */
+  write(message: Out): Promise<void> {
     return new Promise((resolve) => {
       if (!this.#end.connected) return resolve();
       this.#end.send?.(message, undefined, {}, () => resolve());

@@ -18,6 +18,7 @@ import type { WorkerStats } from "../../telemetry/worker-stats.ts";
 import { ConnectionDesk } from "./connection-desk.ts";
 import type { Fleet, WorkerInfo, WorkerState, WorkerWatcher } from "./fleet.ts";
 import type { ListeningSocket } from "./listening-socket.ts";
+import { PoolsPost } from "./pools-post.ts";
 import { addRetired } from "./retired.ts";
 
 const FIRST_DELAY_MS = 100;
@@ -33,6 +34,7 @@ const STOP_MARGIN_MS = 2_000;
 interface Process {
   readonly worker: Worker;
   readonly channel: Channel<ToWorker, FromWorker>;
+  readonly poolsPost: PoolsPost;
   readonly pid: number;
   readonly startedAtMs: number;
   readonly exited: Promise<void>;
@@ -118,7 +120,7 @@ export class Supervisor implements Fleet {
   /** Every worker that has been told of the backends is told anew. */
   tellPools(pools: PoolsSnapshot): void {
     for (const { process } of this.#processes()) {
-      if (process.isInformed) process.channel.send({ type: "pools", pools });
+      if (process.isInformed) process.poolsPost.tell(pools);
     }
   }
 
@@ -209,6 +211,7 @@ export class Supervisor implements Fleet {
     const process: Process = {
       worker,
       channel,
+      poolsPost: new PoolsPost((pools) => channel.write({ type: "pools", pools })),
       pid: worker.process.pid ?? 0, // #spawn has seen that there is one
       startedAtMs: clock.nowMs(),
       exited: new Promise((resolve) => worker.once("exit", () => resolve())),

@@ -114,12 +114,12 @@ test("sending on a closed channel is harmless, and the last message does not wai
   const { primary, ends } = startPipe();
   ends[0].close();
   primary.send({ type: "lost" });
-  await primary.sendLast({ type: "lost" });
+  await primary.write({ type: "lost" });
   assert.deepEqual(ends[0].sent, []);
 });
 
 test("the last message is written before its promise resolves", async () => {
   const { worker, received } = startPipe();
-  await worker.sendLast({ type: "stats", id: 0 });
+  await worker.write({ type: "stats", id: 0 });
   assert.deepEqual(received.primary, [{ type: "stats", id: 0 }]);
 });
