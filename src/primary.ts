@@ -176,7 +176,11 @@ async function startPrimary(config: Config): Promise<void> {
   const safeStart = new SafeStart({
     config,
     recovered,
-    switcher,
+    switcher: {
+      probe: (version) => switcher.probe(version),
+      failOver: (to, reason) => backends.beforeSwitch(() => switcher.failOver(to, reason)),
+      status: () => switcher.status(),
+    },
     log,
     onChange: () => events.lookAtReadiness(),
   });

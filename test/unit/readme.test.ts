@@ -247,7 +247,7 @@ function router(readAllow: readonly string[]): ReturnType<typeof createAdminRout
     switcher: { switchTo: fail, rollback: fail, pause: fail, resume: fail, status: fail },
     backends: {
       change: fail,
-      settled: async () => {},
+      beforeSwitch: (begin) => begin(),
       get pools() {
         return fail();
       },

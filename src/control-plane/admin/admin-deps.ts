@@ -17,7 +17,7 @@ import type { Fleet } from "../workers/fleet.ts";
 
 export interface AdminDeps {
   readonly switcher: Pick<Switcher, "switchTo" | "rollback" | "pause" | "resume" | "status">;
-  readonly backends: Pick<BackendDesk, "change" | "pools" | "settled">;
+  readonly backends: Pick<BackendDesk, "change" | "pools" | "beforeSwitch">;
   readonly store: Pick<StateStore, "history">;
   readonly fleet: Pick<Fleet, "workers" | "collect">;
   readonly pools: () => PoolSource;

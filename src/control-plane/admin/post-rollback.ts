@@ -17,6 +17,5 @@ export async function postRollback(
   const body = parseRollbackBody(call.body);
   if (body.force) needRole(caller, "admin", "force");
   const context = callContext("rollback", call, caller.actor);
-  await backends.settled();
-  return jsonAnswer(await switcher.rollback(body, context));
+  return jsonAnswer(await backends.beforeSwitch(() => switcher.rollback(body, context)));
 }

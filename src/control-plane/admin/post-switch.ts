@@ -17,6 +17,5 @@ export async function postSwitch(
   const body = parseSwitchBody(call.body);
   if (body.force) needRole(caller, "admin", "force");
   const context = callContext("switch", call, caller.actor);
-  await backends.settled();
-  return jsonAnswer(await switcher.switchTo(body, context));
+  return jsonAnswer(await backends.beforeSwitch(() => switcher.switchTo(body, context)));
 }

@@ -95,14 +95,16 @@ export class BackendDesk {
   }
 
   /**
-   * For a switch, which is judged by what is in force: resolves when the change that is being written has ended. Those
-   * that wait behind it are refused meanwhile, so that it does not take longer than one write.
+   * For a switch, which is judged by what is in force: it begins when the change that is being made has ended, and in
+   * the same breath, so that none comes between. Those that wait behind it are refused meanwhile: it is one change
+   * that a switch waits for.
    */
-  async settled(): Promise<void> {
-    if (this.#waiting === 0) return;
+  async beforeSwitch<Answer>(begin: () => Promise<Answer>): Promise<Answer> {
+    if (this.#waiting === 0) return begin();
     this.#switchesWaiting++;
     await this.#last;
     this.#switchesWaiting--;
+    return begin();
   }
 
   /** @throws SwitchRefusal or ProxyError with a code of the admin API; nothing has changed then. */

@@ -82,7 +82,7 @@ function startRouter(changes: Partial<AdminDeps> = {}) {
           silent_workers: [],
         };
       },
-      settled: async () => {},
+      beforeSwitch: (begin) => begin(),
       pools: [{ version: "v1", backends: [], without_effect: [] }],
     },
     store: {

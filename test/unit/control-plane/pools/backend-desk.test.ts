@@ -191,23 +191,48 @@ test("a disk that does not answer is given up after the limit, and the next call
   assert.equal((await second).changed, true);
 });
 
-test("a switch waits for the change that is being written, and those behind it are refused", {
+/** Runs what has been promised by now. */
+async function breathe(): Promise<void> {
+  await new Promise(setImmediate);
+}
+
+test("a switch waits for the change that is being written, and those behind it are refused, also when they come later", {
   timeout: 10_000,
 }, async () => {
-  const { change, desk, writes, poolOf } = startDesk({ isHeld: true });
+  const { change, desk, writes, poolOf, state } = startDesk({ isHeld: true });
+  const refused = () => assert.rejects(change("weight", B, { weight: 2 }), { code: "SWITCH_IN_PROGRESS" });
   const draining = change("drain", A);
-  const behind = assert.rejects(change("weight", B, { weight: 2 }), { code: "SWITCH_IN_PROGRESS" });
-  for (let turn = 0; turn < 5; turn++) await Promise.resolve();
-  let isSettled = false;
-  const settled = desk.settled().then(() => {
-    isSettled = true;
+  const before = refused();
+  await breathe();
+  let hasBegun = false;
+  const switching = desk.beforeSwitch(async () => {
+    hasBegun = true;
+    state.phase = "prepare";
     assert.equal(poolOf()[0], `${A} 1 drained`);
   });
-  for (let turn = 0; turn < 5; turn++) await Promise.resolve();
-  assert.equal(isSettled, false);
+  const later = refused();
+  await breathe();
+  assert.equal(hasBegun, false);
   writes[0]?.end();
-  await Promise.all([draining, behind, settled]);
-  assert.equal(writes.length, 1);
+  await draining;
+  await breathe();
+  assert.equal(writes.length, 1, "nothing is written while the switch runs");
+  await Promise.all([before, later, switching]);
+});
+
+test("a switch is not kept from beginning by a change that fails, and without one it begins at once", async () => {
+  const { change, desk, writes } = startDesk({ isHeld: true });
+  const draining = assert.rejects(change("drain", A), { code: "STATE_WRITE_FAILED" });
+  await breathe();
+  const switching = desk.beforeSwitch(async () => "begun");
+  writes[0]?.end(new ProxyError("STATE_WRITE_FAILED", "full"));
+  assert.equal(await switching, "begun");
+  await draining;
+  let hasBegun = false;
+  void desk.beforeSwitch(async () => {
+    hasBegun = true;
+  });
+  assert.ok(hasBegun);
 });
 
 for (const phase of ["prepare", "persist", "hold", "commit"] as const) {
