@@ -3,7 +3,10 @@
  */
 export const ROLES = ["read", "switch", "admin"] as const;
 
-/** `read`: see everything. `switch`: also change what serves. `admin`: also skip the safety (`force`). */
+/**
+ * `read`: see everything. `switch`: also change what serves. `admin`: also skip the safety (`force`), and say which
+ * backends there are.
+ */
 export type Role = (typeof ROLES)[number];
 
 export function covers(role: Role, needed: Role): boolean {

@@ -87,8 +87,8 @@ async function problemsOf(proxy: TestProxy): Promise<string[]> {
   return state.problems;
 }
 
-async function poolOf(proxy: TestProxy): Promise<string[]> {
-  const { versions } = (await proxy.admin("GET", "/backends")).json() as unknown as {
+async function poolOf(proxy: TestProxy, headers: Record<string, string> = {}): Promise<string[]> {
+  const { versions } = (await proxy.admin("GET", "/backends", { headers })).json() as unknown as {
     versions: { version: string; backends: Answer["backends"] }[];
   };
   const pool = versions.find(({ version }) => version === "v1");
@@ -275,13 +275,36 @@ test(
   },
 );
 
-test("a token without the role admin may look, and change nothing", LIMIT, async (t) => {
-  const token = "a-token-that-may-switch";
-  const tokens = [{ name: "ci", role: "switch", token }];
-  const { proxy, b } = await startScene(t, { admin: { tokens } });
-  const headers = { authorization: `Bearer ${token}` };
-  assert.equal((await proxy.admin("GET", "/backends", { headers })).status, 200);
-  const body = { version: "v1", backend: b.url, action: "drain" };
-  const reply = await proxy.admin("POST", "/backends", { headers, body });
-  assert.deepEqual([reply.status, (reply.json() as { code?: string }).code], [403, "FORBIDDEN"]);
-});
+test(
+  "a token of the role switch may drain, enable and weight, and neither change what there is nor force",
+  LIMIT,
+  async (t) => {
+    const token = "a-token-that-may-switch";
+    const tokens = [{ name: "ci", role: "switch", token }];
+    const { proxy, a, b, c } = await startScene(t, { admin: { tokens } });
+    const headers = { authorization: `Bearer ${token}` };
+    assert.equal((await proxy.admin("GET", "/backends", { headers })).status, 200);
+    const send = async (action: string, backend: string, more: object = {}) => {
+      const body = { version: "v1", backend, action, ...more };
+      const reply = await proxy.admin("POST", "/backends", { headers, body });
+      const { message } = reply.json() as { message: string };
+      return reply.status === 200 ? "200" : `${reply.status} ${message}`;
+    };
+    for (const [action, backend] of [
+      ["add", c.url],
+      ["remove", b.url],
+      ["reset", b.url],
+    ] as const) {
+      const refused = `403 the action ${action} needs the role admin; token:ci has the role switch`;
+      assert.equal(await send(action, backend), refused);
+    }
+    assert.equal(await send("drain", b.url), "200");
+    assert.deepEqual(await poolOf(proxy, headers), [`${a.url} 1`, `${b.url} 1 drained`]);
+    assert.match(await send("drain", a.url), /^409 /);
+    const force = { force: true, reason: "all of them" };
+    assert.match(await send("drain", a.url, force), /^403 force needs the role admin/);
+    assert.equal(await send("enable", b.url), "200");
+    assert.equal(await send("weight", b.url, { weight: 3 }), "200");
+    assert.deepEqual(await poolOf(proxy, headers), [`${a.url} 1`, `${b.url} 3`]);
+  },
+);
