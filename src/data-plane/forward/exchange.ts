@@ -1,20 +1,19 @@
 /**
- * Exchange: one client's request, its attempts at the backend, and the answer on its way back.
+ * Exchange: one client's request, its attempts at the backends of a version, and the answer on its way back.
  *
  * Stands between the client's connection and the backend's and keeps everything of one request in one object with
- * fixed fields: no closure is made per request. Upload and answer are two halves that run side by side. It reads no
- * clock of its own but at its start and end; the sweeper tells it the time (checkTimeLimits). It ends exactly once.
- *
- *   queued ─► waiting ─► streaming ─► flushing ─► ended
- *      └─────────┴── failed: error reply, or the client's message is broken off ──┘
+ * fixed fields: no closure is made per request. Upload and answer are two halves that run side by side. The sweeper
+ * tells it the time (checkTimeLimits). Attempts follow one another (retries.ts), each is begun and ended once, and of
+ * the last one comes the answer, an error reply, or the end of a message that is broken off. It ends exactly once.
  */
 import type { Socket } from "node:net";
 import { ERROR_CODES, type ForwardErrorCode, type ProxyError } from "../../core/errors.ts";
 import { type Outcome, outcomeOf } from "../../core/outcome.ts";
 import type { AnswerHead } from "../../wire/answer-head.ts";
-import type { Backend, OfVersion } from "../backend/backend.ts";
+import type { Backend } from "../backend/backend.ts";
 import type { RunningRequest } from "../backend/running.ts";
 import type { Pass } from "../backend/standing.ts";
+import { framingFor, mustBeEmpty } from "./answer-framing.ts";
 import {
   answerLines,
   interimLines,
@@ -26,89 +25,33 @@ import {
   upgradeLines,
 } from "./answer-headers.ts";
 import type { BackendConnection } from "./backend-connection.ts";
-import type { AnswerFraming, ClientEvents, ClientStream } from "./client-stream.ts";
-import type { ConnectionPool, Waiter } from "./connection-pool.ts";
+import type { ClientEvents, ClientStream } from "./client-stream.ts";
+import type { Waiter } from "./connection-pool.ts";
 import { errorFields, errorText } from "./error-reply.ts";
 import { EventStream, type EventStreamOwner } from "./event-stream.ts";
 import { isUpstreamFailure } from "./failures.ts";
-import type { ForwardedRequest, HeaderPolicy } from "./headers.ts";
+import type { ForwardContext, Targets } from "./forward-context.ts";
+import type { ForwardedRequest } from "./headers.ts";
 import { PastAttempts } from "./past-attempts.ts";
-import type { RetryBudget } from "./retry-budget.ts";
-import { CAUSES, type Cause, type RetryPolicy } from "./retry-policy.ts";
+import {
+  ANSWERED,
+  CONNECTING,
+  DROPPING,
+  ENDED,
+  FLUSHING,
+  type Phase,
+  QUEUED,
+  STREAMING,
+  WAITING,
+} from "./phase.ts";
+import { causesOf, type FailedAttempt, nextAfter } from "./retries.ts";
+import type { Cause } from "./retry-policy.ts";
 import { noteStreamed } from "./stream-garbage.ts";
 import { forwardableTrailers } from "./trailers.ts";
 import { Tunnel } from "./tunnel.ts";
 import { UploadPace } from "./upload-pace.ts";
 
-/** What all exchanges of a worker share. */
-export interface ForwardContext {
-  pool(backend: Backend): ConnectionPool;
-  readonly limits: ForwardLimits;
-  readonly policy: HeaderPolicy;
-  readonly retryPolicy: RetryPolicy;
-  readonly retryBudget: RetryBudget;
-  /** The time as of the next sweep, ms: exact enough for time limits, never early, and free per request. */
-  readonly coarse: { nowMs: number };
-  /** Requests of this worker that run, over all versions. */
-  readonly load: { inFlight: number };
-  /** The worker is ending: answers ask the client to close. */
-  readonly ending: { isEnding: boolean };
-  /** Told once when the exchange has ended. */
-  onEnd(exchange: Exchange): void;
-  /** Told of the failure that a request ends with. */
-  onFailure(of: OfVersion, code: ForwardErrorCode, message: string): void;
-  /** Told of an attempt's failure that another one may mend. @param code null: its answer had a status that is retried. */
-  onRetry(backend: Backend, code: ForwardErrorCode | null): void;
-  /** Told that no connection to it could be made, or that one broke off under a request. */
-  onUnreachable(backend: Backend): void;
-}
-
-/** Where a request's attempts go: a version's pool. */
-export interface Targets {
-  /** null: no cookie ties a client to a backend. */
-  readonly sticky: { lineFor(backend: Backend): string } | null;
-  /** Answers are timed for its balancer. */
-  readonly needsLatency: boolean;
-  /** Retries that may run on one backend at a time; Infinity: no limit. */
-  readonly maxRetries: number;
-  /** Another backend that takes a retry; null: there is none. */
-  pickOther(tried: readonly Backend[], keyHash: number): Backend | null;
-  noteLatency(backend: Backend, ms: number): void;
-}
-
-export interface ForwardLimits {
-  readonly queueTimeoutMs: number;
-  /** To the head of an answer, for all attempts together. */
-  readonly responseTimeoutMs: number;
-  /** For one attempt that may be followed by another; Infinity: none. */
-  readonly perTryTimeoutMs: number;
-  readonly upstreamBodyIdleMs: number;
-  readonly clientBodyIdleMs: number;
-  readonly maxBodyBytes: number;
-  /** Bytes per second; 0: none. */
-  readonly minBodyRateBytes: number;
-  readonly minBodyRateGraceMs: number;
-}
-
-const CONNECTING = 0; // a connection is being opened
-const QUEUED = 1; // in the pool's queue
-const WAITING = 2; // sent, or being sent; no answer yet
-const DROPPING = 3; // the answer is held back; behind this read another backend is asked
-const STREAMING = 4; // the answer's body is coming
-const ANSWERED = 5; // the answer is whole; the upload still runs
-const FLUSHING = 6; // all of it is handed to the client's socket
-const ENDED = 7;
-type Phase =
-  | typeof CONNECTING
-  | typeof QUEUED
-  | typeof WAITING
-  | typeof DROPPING
-  | typeof STREAMING
-  | typeof ANSWERED
-  | typeof FLUSHING
-  | typeof ENDED;
-
-export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStreamOwner {
+export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStreamOwner, FailedAttempt {
   /** Of the attempt that runs, or was the last. */
   backend: Backend;
   readonly method: string;
@@ -122,19 +65,19 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   /** The backend that the client's cookie names. */
   pinned: Backend | null = null;
 
+  readonly targets: Targets;
+  readonly request: ForwardedRequest;
+  /** The attempts that have failed; nearly always null. */
+  past: PastAttempts | null = null;
+
   readonly #context: ForwardContext;
   readonly #client: ClientStream;
-  readonly #targets: Targets;
-  readonly #request: ForwardedRequest;
   #connection: BackendConnection | null = null;
   #phase: Phase = CONNECTING;
-  #attempt = 1;
   /** What its attempt shows of a backend that is tried again; nearly always none. */
   #pass: Pass | null = null;
   /** What went wrong with the attempt that runs, or was the last; null: nothing. */
   #code: ForwardErrorCode | null = null;
-  /** Of the attempts that failed; nearly always null. */
-  #past: PastAttempts | null = null;
   /** When the head was sent, by performance.now(); 0: nobody wants to know. */
   #sentAtMs = 0;
   #isConnectionReused = false;
@@ -173,9 +116,9 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#context = context;
     this.#client = client;
     this.backend = backend;
-    this.#targets = targets;
+    this.targets = targets;
     this.method = request.method;
-    this.#request = request;
+    this.request = request;
     this.#isUploadOver = !request.hasBody;
     this.#pace = request.hasBody ? new UploadPace() : NO_UPLOAD;
     this.#isContinueAwaited = request.expectsContinue;
@@ -187,7 +130,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#beginAttempt();
     const inFlight = ++this.#context.load.inFlight;
     this.#context.retryBudget.note(inFlight);
-    if (this.#request.contentLength > this.#context.limits.maxBodyBytes) return this.#refuseBody();
+    if (this.request.contentLength > this.#context.limits.maxBodyBytes) return this.#refuseBody();
     this.#context.pool(this.backend).acquire(this);
   }
 
@@ -207,9 +150,9 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#isConnectionReused = isReused;
     this.#phase = WAITING;
     this.#lastProgressMs = this.#context.coarse.nowMs;
-    if (this.#targets.needsLatency) this.#sentAtMs = performance.now();
-    const { method, upgrade, hasBody } = this.#request;
-    const head = this.#past === null ? this.#request.head : this.#headOf(this.#past);
+    if (this.targets.needsLatency) this.#sentAtMs = performance.now();
+    const { method, upgrade, hasBody } = this.request;
+    const head = this.past === null ? this.request.head : this.#headOf(this.past);
     connection.start(this, method, head, upgrade !== null);
     if (!hasBody) return connection.endRequest(null);
     if (!this.#isContinueAwaited) this.#beginBody();
@@ -220,16 +163,14 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   onNoConnection(error: ProxyError): void {
     const code = error.code as ForwardErrorCode;
     if (code !== "POOL_EXHAUSTED") this.#context.onUnreachable(this.backend);
-    if (code === "BACKEND_CONNECT_FAILED" && this.#retryAfter("connectFailed", code)) return;
-    if (code === "BACKEND_CONNECT_TIMEOUT" && this.#retryAfter("connectTimedOut", code)) return;
-    this.#fail(code, error.message);
+    if (!this.#retryAfter(code)) this.#fail(code, error.message);
   }
 
   /** Of an attempt after the first. */
   #headOf(past: PastAttempts): string {
     // Nothing of a body was sent before: it may take its time, and the answer's begins behind it.
-    if (this.#request.hasBody) past.answerByMs = Number.POSITIVE_INFINITY;
-    return past.head(this.#request, this.backend, this.#context.retryPolicy.hasAttemptCount);
+    if (this.request.hasBody) past.answerByMs = Number.POSITIVE_INFINITY;
+    return past.head(this.request, this.backend, this.#context.retryPolicy.hasAttemptCount);
   }
 
   // ── the upload ──────────────────────────────────────────────────────────────────────────────────
@@ -241,7 +182,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     if (this.#isContinueAwaited) this.#beginBody(); // it has not waited
     this.#pace.add(piece.length);
     if (this.#pace.bytes > this.#context.limits.maxBodyBytes) return this.#refuseBody();
-    this.#connection?.sendPiece(piece, this.#request.isChunked);
+    this.#connection?.sendPiece(piece, this.request.isChunked);
   }
 
   onBodyReadDone(): void {
@@ -267,7 +208,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#isUploadOver = true;
     this.#lastProgressMs = this.#context.coarse.nowMs;
     this.#connection?.endRequest(
-      this.#request.isChunked ? forwardableTrailers(trailers, this.#request.named) : null,
+      this.request.isChunked ? forwardableTrailers(trailers, this.request.named) : null,
     );
     if (this.#phase === ANSWERED) this.#flushOut();
   }
@@ -286,7 +227,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#lastProgressMs = this.#context.coarse.nowMs;
     this.#hasInterim = true;
     if (head.status === 100 && this.#isContinueAwaited) this.#beginBody();
-    if (this.#request.minorVersion === 0) return; // RFC 9110 §15.2
+    if (this.request.minorVersion === 0) return; // RFC 9110 §15.2
     this.#client.writeInterim(interimLines(head, this.#context.policy));
     if (!this.#client.flush()) this.#holdAnswer();
   }
@@ -296,13 +237,13 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#phase = STREAMING;
     this.#lastProgressMs = this.#context.coarse.nowMs;
     const { policy } = this.#context;
-    if (this.#sentAtMs !== 0) this.#targets.noteLatency(this.backend, performance.now() - this.#sentAtMs);
-    const framing = this.#framingFor(head);
+    if (this.#sentAtMs !== 0) this.targets.noteLatency(this.backend, performance.now() - this.#sentAtMs);
+    const framing = framingFor(head, this.request.minorVersion);
     this.status = head.status;
     const type = mediaType(head);
     this.#isStream = isStreamType(type, policy);
     if (this.method === "GET" && isEventStream(type, head)) this.#beginEvents();
-    this.#isBodyDropped = head.status === RESET_CONTENT;
+    this.#isBodyDropped = mustBeEmpty(head);
     this.#answerNamed = head.connection.named;
     const lines = answerLines(head, framing === "chunked", policy) + this.#stickyLine;
     this.#client.beginAnswer(lines, framing);
@@ -310,15 +251,8 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
 
   /** Ties the client to the backend that answers, unless it is already. */
   get #stickyLine(): string {
-    const { sticky } = this.#targets;
+    const { sticky } = this.targets;
     return sticky === null || this.pinned === this.backend ? "" : sticky.lineFor(this.backend);
-  }
-
-  /** The length stays when there is one; chunks are made where the client reads them, else the connection's end is the body's. */
-  #framingFor({ framing, status }: AnswerHead): AnswerFraming {
-    if (framing === "none" || framing === "length") return framing;
-    if (status === RESET_CONTENT) return "length"; // of 0, see answerLines
-    return this.#request.minorVersion === 1 ? "chunked" : "close";
   }
 
   /** Of GET alone, as EventSource asks: it comes again by itself. Who asked with POST would take it for the whole answer. */
@@ -335,7 +269,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
 
   /** Another backend may give a better answer: of this one the rest of the read is dropped, and then it is left. */
   #isHeldBack(status: number): boolean {
-    const next = this.#context.retryPolicy.hasStatus(status) ? this.#nextAfter("status") : null;
+    const next = this.#context.retryPolicy.hasStatus(status) ? this.#nextAfter(["status"]) : null;
     if (next === null) return false;
     this.status = status;
     this.#begunPast().next = next;
@@ -345,7 +279,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   }
 
   #leaveDropped(): void {
-    this.#retry(this.#past?.next ?? this.backend, null);
+    this.#retry(this.past?.next ?? this.backend, null);
   }
 
   onPiece(piece: Buffer): void {
@@ -419,7 +353,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
 
   onUpgraded(head: AnswerHead, socket: Socket, rest: Buffer): void {
     this.#connection = null;
-    if (!isWantedUpgrade(head, this.#request.upgrade)) {
+    if (!isWantedUpgrade(head, this.request.upgrade)) {
       socket.destroy();
       return this.#fail(
         "BACKEND_INVALID_ANSWER",
@@ -445,49 +379,22 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
       this.#isUploadOver = true; // the answer is whole: what it does with the rest is its own affair
       if (this.#phase === ANSWERED) this.#flushOut();
     } else if (this.#phase === DROPPING) this.#leaveDropped();
-    else if (code === "BACKEND_INVALID_ANSWER" && this.#retryAfter("invalidAnswer", code)) return;
-    else if (code === "BACKEND_CLOSED" && !hasBegun && this.#retryClosed(code)) return;
-    else this.#fail(code, message);
+    else if ((hasBegun && code === "BACKEND_CLOSED") || !this.#retryAfter(code)) this.#fail(code, message);
   }
 
   // ── another attempt ─────────────────────────────────────────────────────────────────────────────
 
-  #retryClosed(code: ForwardErrorCode): boolean {
-    return (
-      (this.#isConnectionReused && this.#retryAfter("idleClosed", code)) || this.#retryAfter("closed", code)
-    );
-  }
-
   /** @returns whether another attempt has begun. */
-  #retryAfter(cause: Cause, code: ForwardErrorCode): boolean {
-    const next = this.#nextAfter(cause);
-    if (next === null) return false;
-    this.#retry(next, code);
-    return true;
+  #retryAfter(code: ForwardErrorCode): boolean {
+    const next = this.#nextAfter(causesOf(code, this.#isConnectionReused));
+    if (next !== null) this.#retry(next, code);
+    return next !== null;
   }
 
-  /** Where the request is sent once more: README, "The way of a request". @returns null: nowhere. */
-  #nextAfter(cause: Cause): Backend | null {
-    const { retryPolicy, retryBudget, load } = this.#context;
-    if (this.#attempt > retryPolicy.retries || this.#phase > WAITING || this.#hasInterim) return null;
-    if (retryBudget.isOff || !retryPolicy.allows(cause, this.#request)) return null;
-    const other = this.#pickOther();
-    // It has loaded nobody, and who it was meant for is left out from now on: these cannot become a storm.
-    if (other !== null && CAUSES[cause].methods === null) return other;
-    const next = other ?? (CAUSES[cause].maySameMend && this.#takesRetry ? this.backend : null);
-    return next !== null && retryBudget.take(load.inFlight) ? next : null;
-  }
-
-  /** One that was not tried; else one that is not the last. */
-  #pickOther(): Backend | null {
-    const past = this.#past?.backends ?? [];
-    const other = this.#targets.pickOther([...past, this.backend], this.keyHash);
-    return other ?? (past.length === 0 ? null : this.#targets.pickOther([this.backend], this.keyHash));
-  }
-
-  /** Its own backend, when this attempt is over. */
-  get #takesRetry(): boolean {
-    return this.backend.retries - (this.#attempt > 1 ? 1 : 0) < this.#targets.maxRetries;
+  /** @returns null: it is not sent again; once something of an answer has reached the client, never. */
+  #nextAfter(causes: readonly Cause[]): Backend | null {
+    if (this.#phase > WAITING || this.#hasInterim) return null;
+    return nextAfter(causes, this, this.#context);
   }
 
   /** @param code null: it was answered, with `status`. */
@@ -495,11 +402,10 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#connection?.abort();
     this.#connection = null;
     this.#context.onRetry(this.backend, code);
-    this.#begunPast().backends.push(this.backend);
     // That it closed an idle connection just now is no fault of it: everybody does that.
     const isRace = code === "BACKEND_CLOSED" && this.#isConnectionReused;
     this.#endAttempt(isRace ? "none" : outcomeOf(this.status, code));
-    this.#attempt++;
+    this.#begunPast().backends.push(this.backend);
     this.backend = next;
     next.retries++;
     this.#beginAttempt();
@@ -511,8 +417,8 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
 
   #begunPast(): PastAttempts {
     // Made with the first failure: the clock that runs is the first attempt's.
-    this.#past ??= new PastAttempts(this.#lastProgressMs + this.#context.limits.responseTimeoutMs);
-    return this.#past;
+    this.past ??= new PastAttempts(this.#lastProgressMs + this.#context.limits.responseTimeoutMs);
+    return this.past;
   }
 
   #beginAttempt(): void {
@@ -524,7 +430,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   /** The one place where an attempt is over, the last one too. */
   #endAttempt(outcome: Outcome): void {
     const { backend } = this;
-    if (this.#attempt > 1) backend.retries--;
+    if (this.past !== null && this.past.backends.length > 0) backend.retries--;
     if (backend.isJudged) {
       backend.standing.end(this.#pass, outcome, this.#context.coarse.nowMs);
       this.#pass = null;
@@ -550,8 +456,8 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   checkTimeLimits(nowMs: number): void {
     const idleMs = nowMs - this.#lastProgressMs;
     const { limits } = this.#context;
-    if (this.#past !== null && this.#phase <= WAITING && nowMs > this.#past.answerByMs) {
-      return this.#failLate(`in ${this.#attempt} attempts`);
+    if (this.past !== null && this.#phase <= WAITING && nowMs > this.past.answerByMs) {
+      return this.#failLate(`in ${this.past.backends.length + 1} attempts`);
     }
     switch (this.#phase) {
       case QUEUED:
@@ -592,9 +498,9 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   /** What can go nowhere else goes on waiting. */
   #retryLate(idleMs: number): void {
     const { backend } = this;
-    const isRetried = this.#retryAfter("timedOut", "BACKEND_RESPONSE_TIMEOUT");
+    const isRetried = this.#retryAfter("BACKEND_RESPONSE_TIMEOUT");
     // Without it the backend that hangs would look as quick as it was before.
-    if (isRetried && this.#targets.needsLatency) this.#targets.noteLatency(backend, idleMs);
+    if (isRetried && this.targets.needsLatency) this.targets.noteLatency(backend, idleMs);
   }
 
   /** The next piece of the upload is the client's to send. */
@@ -679,6 +585,3 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
 
 /** Of all requests without a body: nothing is ever told to it. */
 const NO_UPLOAD = new UploadPace();
-
-/** It has no content (RFC 9110 §15.3.6); one that has some is put right. */
-const RESET_CONTENT = 205;

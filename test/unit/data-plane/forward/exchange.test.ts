@@ -9,11 +9,12 @@ import type { ForwardErrorCode } from "../../../../src/core/errors.ts";
 import type { Outcome } from "../../../../src/core/outcome.ts";
 import type { Backend } from "../../../../src/data-plane/backend/backend.ts";
 import { ConnectionPool } from "../../../../src/data-plane/forward/connection-pool.ts";
-import {
-  Exchange,
-  type ForwardContext,
-  type ForwardLimits,
-} from "../../../../src/data-plane/forward/exchange.ts";
+import { Exchange } from "../../../../src/data-plane/forward/exchange.ts";
+import type {
+  Ended,
+  ForwardContext,
+  ForwardLimits,
+} from "../../../../src/data-plane/forward/forward-context.ts";
 import { forwardedRequest } from "../../../../src/data-plane/forward/headers.ts";
 import { RetryBudget } from "../../../../src/data-plane/forward/retry-budget.ts";
 import { RetryPolicy } from "../../../../src/data-plane/forward/retry-policy.ts";
@@ -70,7 +71,7 @@ interface Scene {
   readonly backend: Backend;
   readonly pool: ConnectionPool;
   /** Exchanges that have ended, failures told, and retries. */
-  readonly ended: Exchange[];
+  readonly ended: Ended[];
   readonly failures: ForwardErrorCode[];
   readonly retries: (ForwardErrorCode | null)[];
   /** What was said of the backend, one for each attempt. */
@@ -110,7 +111,7 @@ async function startScene(
     pickOther: () => null,
     noteLatency: () => {},
   };
-  const ended: Exchange[] = [];
+  const ended: Ended[] = [];
   const failures: ForwardErrorCode[] = [];
   const retries: (ForwardErrorCode | null)[] = [];
   const context: ForwardContext = {

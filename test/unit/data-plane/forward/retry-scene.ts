@@ -11,7 +11,8 @@ import type { RetryCondition } from "../../../../src/core/retry-conditions.ts";
 import type { Backend } from "../../../../src/data-plane/backend/backend.ts";
 import { Pool } from "../../../../src/data-plane/backend/pool.ts";
 import { ConnectionPool } from "../../../../src/data-plane/forward/connection-pool.ts";
-import { Exchange, type ForwardContext } from "../../../../src/data-plane/forward/exchange.ts";
+import { Exchange } from "../../../../src/data-plane/forward/exchange.ts";
+import type { Ended, ForwardContext } from "../../../../src/data-plane/forward/forward-context.ts";
 import { forwardedRequest } from "../../../../src/data-plane/forward/headers.ts";
 import { RetryBudget } from "../../../../src/data-plane/forward/retry-budget.ts";
 import { RetryPolicy } from "../../../../src/data-plane/forward/retry-policy.ts";
@@ -94,7 +95,7 @@ export async function startRetryScene(t: TestContext, setting: Setting = {}) {
   for (const each of connections.values()) onTestEnd(t, () => each.destroy());
   const retried: [backend: number, code: ForwardErrorCode | null][] = [];
   const failures: [backend: number, code: ForwardErrorCode][] = [];
-  const ended: Exchange[] = [];
+  const ended: Ended[] = [];
   const context: ForwardContext = {
     pool: (backend) => connections.get(backend) as ConnectionPool,
     limits: {
