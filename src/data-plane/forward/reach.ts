@@ -1,7 +1,7 @@
 /**
  * Reach: a backend that takes no connection, or has broken one off under a request, is left out at once, and asked for a
- * connection in the background until it takes one: for the first time at once, so that one that lives is back within a
- * round trip, as if nothing had been.
+ * connection in the background until it takes one: for the first time within milliseconds, so that one that lives is back
+ * as if nothing had been.
  *
  * So a dead backend costs no request but those that ran on it. Only where there is another one to go to: a pool of one
  * is tried each time.
@@ -10,6 +10,8 @@ import type { After } from "../../core/timers.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { ConnectionPool } from "./connection-pool.ts";
 
+/** A process that is killed loses its connections one by one: its listener may be the last that goes. */
+const FIRST_LOOK_MS = 10;
 /** From the second time on; each wait is twice the one before. */
 const FIRST_WAIT_MS = 50;
 const LONGEST_WAIT_MS = 2_000;
@@ -37,7 +39,7 @@ export class Reach {
     if (this.#isClosed || this.#lost.has(backend) || !backend.hasOthers) return;
     this.#lost.add(backend);
     backend.doubt();
-    this.#knock(backend, 0);
+    this.#parts.after(FIRST_LOOK_MS, () => this.#knock(backend, 0));
   }
 
   /** The worker ends. */

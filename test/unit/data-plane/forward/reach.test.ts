@@ -70,6 +70,7 @@ test(
     reach.doubt(backend);
     reach.doubt(backend);
     assert.equal(pool.weightOf(backend), 0);
+    assert.equal(pass(), 10);
     await waitUntil("the first look has failed", () => waits.length > 0);
     assert.deepEqual([waits.length, backend.standing.name(0)], [1, "unhealthy"]);
     const paused: number[] = [];
@@ -91,9 +92,10 @@ test(
 
 test("one that only broke off a connection is back at once, and need not climb", limit, async (t) => {
   const { server, port } = await startBackend(t);
-  const { pool, backend, reach, waits } = startReach(t, port);
+  const { pool, backend, reach, waits, pass } = startReach(t, port);
   reach.doubt(backend);
   assert.deepEqual([pool.weightOf(backend), backend.standing.name(0)], [0, "unknown"]);
+  pass();
   await waitUntil("it is back", () => pool.weightOf(backend) > 0);
   assert.deepEqual([pool.weightOf(backend), backend.standing.name(0), waits.length], [1, "unknown", 0]);
   server.closeAllConnections();
@@ -108,12 +110,14 @@ test("the only backend of a pool is tried each time: there is nowhere else to go
 test("nobody looks for a backend that has left, nor for any when the worker ends", limit, async (t) => {
   const gone = startReach(t, await freePort());
   gone.reach.doubt(gone.backend);
+  gone.pass();
   await waitUntil("the first look has failed", () => gone.waits.length > 0);
   gone.pool.apply({ version: "v1", backends: gone.members.slice(1) });
   gone.pass();
   assert.deepEqual([gone.waits.length, gone.connections.load.active], [0, 0]);
   const ending = startReach(t, await freePort());
   ending.reach.doubt(ending.backend);
+  ending.pass();
   await waitUntil("the first look has failed", () => ending.waits.length > 0);
   ending.reach.close();
   ending.pass();
