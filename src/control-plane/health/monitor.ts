@@ -10,7 +10,7 @@ import type { Clock } from "../../core/clock.ts";
 import { type After, afterInBackground } from "../../core/timers.ts";
 import type { Version } from "../../core/version.ts";
 import type { ProbeReport } from "../../health/probe.ts";
-import { firstTurnMs } from "./turns.ts";
+import { firstTurnMs, mostAtOnce } from "./turns.ts";
 import { type BackendHealth, type ProbedBackend, Watched } from "./watched.ts";
 
 export type { BackendHealth, ProbedBackend };
@@ -33,7 +33,6 @@ export interface MonitorParts {
   readonly log: MonitorLog;
 }
 
-const MOST_AT_ONCE = 16;
 /** With thousands of backends one is always due: the timer takes those together that are within so much. */
 const SHORTEST_WAIT_MS = 10;
 /** How often it is looked whether the prober itself is late. */
@@ -133,8 +132,9 @@ export class Monitor {
   }
 
   #startNext(): void {
+    const most = mostAtOnce(this.#watched.size);
     for (const next of this.#queue) {
-      if (this.#running.size >= MOST_AT_ONCE) return;
+      if (this.#running.size >= most) return;
       this.#queue.delete(next);
       const running = this.#run(next).finally(() => {
         this.#running.delete(running);

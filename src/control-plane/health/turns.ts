@@ -15,6 +15,14 @@ export interface Turn {
   readonly dueMs: number;
 }
 
+/**
+ * @returns how many probes may run at once: room for every sixteenth backend, so that with an interval of 5 s each may
+ *   take 300 ms. No more than so many connections of the primary, whatever hangs.
+ */
+export function mostAtOnce(backends: number): number {
+  return Math.min(256, Math.max(16, Math.ceil(backends / 16)));
+}
+
 /** @returns when the backend `index` of `total` that come at once has its first turn: they fill the interval evenly. */
 export function firstTurnMs(nowMs: number, index: number, total: number, intervalMs: number): number {
   return nowMs + (index / total) * intervalMs;

@@ -76,6 +76,16 @@ test("no more than 16 run at once, and each backend waits at most once", async (
   assert.equal(new Set(rig.probed.slice(0, 100).map(({ backend }) => backend.name)).size, 100);
 });
 
+test("of many backends more are probed at once, one in 16, so that good but slow ones are probed in time", async () => {
+  const rig = startRig(() => null);
+  rig.monitor.update(backendsOf(1_000));
+  await rig.pass(20_000);
+  assert.equal(rig.running.size, 63);
+  rig.monitor.update(backendsOf(8_000));
+  await rig.pass(20_000);
+  assert.equal(rig.running.size, 256, "not more, however many there are");
+});
+
 test("with more to do than it can, it goes around in turn: none is forgotten", async () => {
   const endAtMs = new Map<object, number>();
   const rig = startRig((probed) => {
