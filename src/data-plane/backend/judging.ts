@@ -29,15 +29,25 @@ export function judgeAll(
   nowMs: number,
 ): boolean {
   let isAnyFit = false;
-  backends.forEach(({ weight, isReachable, standing }, row) => {
-    const counts = isReachable ? weight * standing.factor(nowMs) : 0; // its standing is not told of a mere doubt
+  backends.forEach((backend, row) => {
+    const counts = backend.isReachable ? fitness(backend, nowMs) : 0; // its standing is not told of a mere doubt
     weights[row] = counts;
     if (counts > 0) isAnyFit = true;
   });
-  if (isAnyFit || !usesAll) return false;
+  if (isAnyFit) return false;
+  if (!usesAll) {
+    // Better one that may be dead than none: a client could shut a version off with a request that ends its backend's process.
+    for (const [row, backend] of backends.entries()) weights[row] = fitness(backend, nowMs);
+    return false;
+  }
   const used = lastResorts(backends);
   for (const row of used) weights[row] = backends[row]?.weight ?? 0;
   return used.length > 0;
+}
+
+/** What counts of its weight, as far as something is known against it. */
+function fitness({ weight, standing }: Judged, nowMs: number): number {
+  return weight * standing.factor(nowMs);
 }
 
 /** Whether one more of them may be ejected. */

@@ -384,3 +384,16 @@ test("one that has left and still fails ejects nobody, and says nothing", () => 
   for (let i = 0; i < 10; i++) a.standing.end(null, "failed", 0);
   assert.deepEqual([weights(), told], [[1, 1], []]);
 });
+
+test("where none is used in need, one that is merely in doubt goes on being used when there is no other", () => {
+  const { pool, weights } = startPool([member("a"), member("b")], { whenAllUnhealthy: "refuse" });
+  const [a, b] = pool.backends;
+  a?.doubt();
+  assert.deepEqual(weights(), [0, 1]);
+  b?.doubt();
+  assert.deepEqual([weights(), pool.isPanicking], [[1, 1], false]);
+  a?.setReachable(false);
+  assert.deepEqual(weights(), [0, 1]);
+  b?.setReachable(false);
+  assert.deepEqual(weights(), [0, 0]);
+});
