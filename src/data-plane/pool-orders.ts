@@ -39,12 +39,14 @@ export class PoolOrders {
   /** To be called about every second: what has left and runs nothing any more is forgotten. */
   tidy(): void {
     const { serving, connections, drains } = this.#parts;
-    for (const backend of serving.leaving) {
+    const { leaving } = serving;
+    for (const backend of leaving) {
       if (backend.inFlight > 0 || !connections.of(backend).isEmpty) continue;
       drains.cancel(backend);
       connections.close(backend);
       serving.forget(backend);
     }
+    if (serving.leaving.length < leaving.length) connections.update(serving.backends); // fewer share the total
   }
 
   #leave(backend: Backend): void {

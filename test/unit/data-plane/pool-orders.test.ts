@@ -1,0 +1,118 @@
+/** A change of the backends in a worker: what is drained, and what becomes of those that left. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { versionOfOne } from "../../../src/config/pool-config.ts";
+import type { Config } from "../../../src/config/schema.ts";
+import type { BackendSnapshot, PoolsSnapshot } from "../../../src/config/snapshot.ts";
+import { systemClock } from "../../../src/core/clock.ts";
+import type { Backend } from "../../../src/data-plane/backend/backend.ts";
+import { ConnectionPools } from "../../../src/data-plane/forward/pools.ts";
+import { Drains } from "../../../src/data-plane/listener/drain.ts";
+import { PoolOrders } from "../../../src/data-plane/pool-orders.ts";
+import { Serving } from "../../../src/data-plane/serving.ts";
+import { onTestEnd, type TestEnd } from "../../support/cleanup.ts";
+
+const UPSTREAM = {
+  connectTimeoutMs: 1_000,
+  tlsHandshakeTimeoutMs: 1_000,
+  keepAliveTimeoutMs: 60_000,
+  maxConnections: 400,
+  maxIdleConnections: 200,
+  maxTotalConnections: 12,
+  maxQueue: 10,
+  maxHeaderBytes: 16_384,
+  maxHeaderCount: 100,
+  resolvers: [],
+};
+
+const member = (name: string, more: Partial<BackendSnapshot> = {}): BackendSnapshot => ({
+  name: `http://${name}`,
+  origin: `http://${name}`,
+  addresses: [],
+  weight: 1,
+  isDrained: false,
+  health: "unknown",
+  ...more,
+});
+
+const snapshot = (revision: number, backends: readonly BackendSnapshot[]): PoolsSnapshot => ({
+  revision,
+  pools: [{ version: "v1", backends }],
+});
+
+function startOrders(t: TestEnd, backends: readonly BackendSnapshot[]) {
+  const versions = [versionOfOne("v1", "http://a")];
+  const config = { backends: versions, upstream: UPSTREAM } as unknown as Config;
+  const serving = new Serving({
+    versions,
+    snapshot: { activeVersion: "v1", epoch: 0 },
+    pools: snapshot(1, backends),
+  });
+  const connections = new ConnectionPools(config, { index: 0, workers: 1 }, serving.backends);
+  const cancelled: Backend[] = [];
+  const drains = new Drains(systemClock);
+  const orders = new PoolOrders({
+    serving,
+    connections,
+    drains: {
+      start: (drained, limits) => drains.start(drained, limits),
+      cancel: (drained) => {
+        cancelled.push(drained as Backend);
+        drains.cancel(drained);
+      },
+    },
+    keepWarm: { stop: () => {} },
+    drain: { deadlineMs: 1_000, websocketWindowMs: 100 },
+  });
+  onTestEnd(t, () => {
+    for (const each of serving.backends) {
+      drains.cancel(each);
+      connections.close(each);
+    }
+  });
+  return { serving, connections, orders, cancelled };
+}
+
+test("one that left counts against the total of connections until nothing of it runs, and no longer", (t) => {
+  const { serving, connections, orders, cancelled } = startOrders(
+    t,
+    ["a", "b"].map((name) => member(name)),
+  );
+  const limits = () => serving.backends.map((each) => connections.of(each).limits.maxConnections);
+  assert.deepEqual(limits(), [6, 6]);
+  const [, b] = serving.backends as [Backend, Backend];
+  const request = { place: 0, cutForDrain: () => {}, checkTimeLimits: () => {} };
+  b.begin(request);
+  orders.obey(
+    snapshot(
+      2,
+      ["a", "c"].map((name) => member(name)),
+    ),
+  );
+  orders.tidy();
+  assert.deepEqual([limits(), serving.leaving], [[4, 4, 4], [b]], "it still runs something");
+  b.end(request);
+  orders.tidy();
+  assert.deepEqual([limits(), serving.leaving], [[6, 6], []]);
+  assert.deepEqual(cancelled, [b]);
+});
+
+test("one that comes back under its name is another one, beside what still runs on the one that left", (t) => {
+  const { serving, connections, orders } = startOrders(
+    t,
+    ["a", "b"].map((name) => member(name)),
+  );
+  const [a, before] = serving.backends as [Backend, Backend];
+  const request = { place: 0, cutForDrain: () => {}, checkTimeLimits: () => {} };
+  before.begin(request);
+  orders.obey(snapshot(2, [member("a")]));
+  orders.obey(snapshot(3, [member("a"), member("b")]));
+  const [, after] = serving.current.active.backends as [Backend, Backend];
+  assert.notEqual(after, before);
+  assert.notEqual(connections.of(after), connections.of(before));
+  assert.deepEqual([before.inFlight, after.inFlight, before.row, after.row], [1, 0, -1, 1]);
+  before.end(request);
+  orders.tidy();
+  assert.deepEqual(serving.backends, [a, after]);
+  assert.equal(connections.of(after).load.active, 0);
+});
