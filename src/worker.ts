@@ -114,9 +114,9 @@ async function startWorker(
     process.exit(1);
   });
   const serving = new Serving({ versions: config.backends, snapshot, pools: start.pools, createPool });
-  const connections = new ConnectionPools(config, share, serving.backends);
+  const connections = new ConnectionPools(config, share, serving.backends, (backend) => reach.doubt(backend));
   const pool = connections.of;
-  const reach = new Reach({ connections: pool, after: afterInBackground, random: Math.random });
+  const reach: Reach = new Reach({ connections: pool, after: afterInBackground, random: Math.random });
   const recorder = new Recorder(serving.pools);
   const errors = new ErrorSums(
     systemClock,

@@ -71,7 +71,11 @@ export class ConnectionPool implements ConnectionOwner {
   /** Its backend has left: nothing is kept for later. */
   #isRetired = false;
 
-  constructor(origin: URL, limits: PoolLimits) {
+  readonly #onLost: () => void;
+
+  /** @param onLost a connection could not be made, and whom it was made for has left: nobody else tells of it. */
+  constructor(origin: URL, limits: PoolLimits, onLost: () => void = () => {}) {
+    this.#onLost = onLost;
     this.origin = origin.origin;
     this.limits = limits;
     this.#connector = new Connector(origin, limits);
@@ -228,16 +232,17 @@ export class ConnectionPool implements ConnectionOwner {
     this.#openings.push(opening);
     opening.cancel = this.#connector.connect((error, socket) => {
       this.#openings.splice(this.#openings.indexOf(opening), 1);
-      if (socket === null) this.#noteFailure(opening.waiter, error as ProxyError);
+      if (socket === null) this.#noteFailure(opening, error as ProxyError);
       else this.#noteOpen(opening.waiter, socket);
       onSpare?.(error);
     });
     return opening;
   }
 
-  #noteFailure(waiter: Waiter | null, error: ProxyError): void {
+  #noteFailure({ waiter, onSpare }: Opening, error: ProxyError): void {
     this.#size--;
     waiter?.onNoConnection(error);
+    if (waiter === null && onSpare === null) this.#onLost();
     this.#serveQueue();
   }
 
@@ -283,7 +288,8 @@ export class ConnectionPool implements ConnectionOwner {
 
   /** What is idle above the limit goes now and not when it was released: a burst would close and open it at once. */
   #closeStale(nowMs: number): void {
-    const surplus = this.isKept ? 0 : this.#idle.length - this.limits.maxIdleConnections;
+    const most = this.#isRetired ? 0 : this.limits.maxIdleConnections;
+    const surplus = this.isKept ? 0 : this.#idle.length - most;
     for (const connection of this.#idle.slice(0, Math.max(0, surplus))) connection.abort();
     for (const connection of [...this.#idle]) {
       if (this.#isStale(connection, nowMs)) connection.abort();

@@ -41,8 +41,16 @@ export class ConnectionPools {
   readonly #config: Pick<Config, "upstream" | "backends">;
   readonly #share: Share;
   readonly #pools = new Map<Backend, ConnectionPool>();
+  readonly #onLost: (backend: Backend) => void;
 
-  constructor(config: Pick<Config, "upstream" | "backends">, share: Share, backends: readonly Backend[]) {
+  /** @param onLost see connection-pool.ts. */
+  constructor(
+    config: Pick<Config, "upstream" | "backends">,
+    share: Share,
+    backends: readonly Backend[],
+    onLost: (backend: Backend) => void = () => {},
+  ) {
+    this.#onLost = onLost;
     this.#config = config;
     this.#share = share;
     this.update(backends);
@@ -57,11 +65,15 @@ export class ConnectionPools {
     const mayBeOld = this.#config.upstream.resolvers.length === 0;
     for (const backend of backends) {
       const limits = poolLimits(this.#config, this.#share, backends.length, backend.versionIndex);
-      const pool = this.#pools.get(backend) ?? new ConnectionPool(new URL(backend.origin), limits);
+      const pool = this.#pools.get(backend) ?? this.#create(backend, limits);
       pool.limits = limits;
       pool.setAddresses(backend.addresses, mayBeOld && backend.name === backend.origin);
       this.#pools.set(backend, pool);
     }
+  }
+
+  #create(backend: Backend, limits: PoolLimits): ConnectionPool {
+    return new ConnectionPool(new URL(backend.origin), limits, () => this.#onLost(backend));
   }
 
   /** The backend has left and nothing runs on it any more. */

@@ -599,3 +599,35 @@ test(
     for (const attempt of running) assert.equal(await attempt.outcome(), 200);
   },
 );
+
+test("a connection that fails when its request has left is told of all the same", limit, async (t) => {
+  let lost = 0;
+  const backend = new URL(`http://127.0.0.1:${await freePort()}`);
+  const pool = new ConnectionPool(backend, LIMITS, () => lost++);
+  onTestEnd(t, () => pool.destroy());
+  const waits = send(pool);
+  assert.equal(await waits.outcome(), "BACKEND_CONNECT_FAILED");
+  assert.equal(lost, 0, "the request tells it itself");
+  const left = send(pool);
+  pool.leave(left);
+  await waitUntil("it has failed", () => pool.isEmpty);
+  assert.equal(lost, 1);
+});
+
+test(
+  "once its backend has left nothing stays open, not for one that takes no used connection either",
+  limit,
+  async (t) => {
+    const { backend, held } = await startHolding(t);
+    const pool = startPool(t, backend.url, { keepAliveTimeoutMs: 60_000 });
+    const running = [send(pool, "/held"), send(pool, "/held")];
+    await waitUntil("both run", () => held.length === 2);
+    const fresh = send(pool, "/", true);
+    assert.equal(fresh.isQueued, true);
+    pool.limits = { ...pool.limits, maxConnections: 3 };
+    pool.retire();
+    for (const each of held) each.end();
+    for (const each of [...running, fresh]) assert.equal(await each.outcome(), 200);
+    await waitUntil("nothing is open", () => pool.isEmpty);
+  },
+);
