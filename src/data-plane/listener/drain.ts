@@ -32,7 +32,7 @@ export class Drains {
   /** Starts, or starts over, the drain of what these backends run now. */
   start(drained: Drained, limits: DrainLimits): void {
     this.cancel(drained);
-    this.#drains.set(drained, new Drain(drained.backends, limits, this.#clock, this.#random));
+    this.#drains.set(drained, new Drain(drained, limits, this.#clock, this.#random));
   }
 
   /** What was not told to end goes on. */
@@ -48,15 +48,18 @@ export interface Drained {
 }
 
 class Drain {
-  readonly #backends: readonly Backend[];
+  readonly #drained: Drained;
+  /** Those of the beginning: one that leaves meanwhile is drained to the end. */
+  readonly #first: readonly Backend[];
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #windowEndMs: number;
   readonly #deadlineMs: number;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(backends: readonly Backend[], limits: DrainLimits, clock: Clock, random: () => number) {
-    this.#backends = [...backends];
+  constructor(drained: Drained, limits: DrainLimits, clock: Clock, random: () => number) {
+    this.#drained = drained;
+    this.#first = [...drained.backends];
     this.#clock = clock;
     this.#random = random;
     const nowMs = clock.nowMs();
@@ -65,12 +68,12 @@ class Drain {
     this.#windowEndMs = nowMs + windowMs;
     this.#deadlineMs = nowMs + limits.deadlineMs;
     this.#plan(
-      this.#backends.flatMap(({ tunnels }) => [...tunnels]),
+      this.#first.flatMap(({ tunnels }) => [...tunnels]),
       nowMs,
       windowMs,
     );
     this.#plan(
-      this.#backends.flatMap(({ streams }) => [...streams]),
+      this.#first.flatMap(({ streams }) => [...streams]),
       nowMs,
       windowMs,
     );
@@ -85,15 +88,20 @@ class Drain {
     for (const member of members) member.turnAtMs = nowMs + slotMs * (slot++ + this.#random());
   }
 
+  /** With those that came meanwhile: a retry may have gone to one of them. */
+  #backends(): ReadonlySet<Backend> {
+    return new Set([...this.#first, ...this.#drained.backends]);
+  }
+
   #look(): void {
     const nowMs = this.#clock.nowMs();
-    for (const { tunnels, streams } of this.#backends) {
+    for (const { tunnels, streams } of this.#backends()) {
       this.#endDue(tunnels, nowMs);
       this.#endDue(streams, nowMs);
     }
     if (nowMs < this.#deadlineMs) return;
     clearInterval(this.#timer);
-    for (const { requests, tunnels } of this.#backends) {
+    for (const { requests, tunnels } of this.#backends()) {
       requests.each((request) => request.cutForDrain());
       for (const tunnel of tunnels) tunnel.cutForDrain();
     }
@@ -111,7 +119,7 @@ class Drain {
 
   cancel(): void {
     clearInterval(this.#timer);
-    for (const members of this.#backends.flatMap(({ tunnels, streams }) => [tunnels, streams])) {
+    for (const members of [...this.#backends()].flatMap(({ tunnels, streams }) => [tunnels, streams])) {
       for (const member of members) {
         member.turnAtMs = 0;
         member.keep();

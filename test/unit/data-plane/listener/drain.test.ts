@@ -213,3 +213,17 @@ test("a drain that is started over while it runs, as at SIGTERM, has one deadlin
   scene.pass(1_000);
   assert.deepEqual(scene.told, [{ who: "cut request", atMs: 1_400 }]);
 });
+
+test("a backend that comes while its version drains is drained with it, one that leaves is to the end", (t) => {
+  const scene = startScene(t);
+  const other = backendOf("v1", "http://h:2", 0);
+  const version = { backends: [scene.backend] };
+  scene.drains.start(version, { deadlineMs: 1_000, websocketWindowMs: 400 });
+  scene.pass(500);
+  version.backends = [other];
+  scene.addRequest();
+  let isCut = false;
+  other.requests.add({ place: 0, cutForDrain: () => (isCut = true), checkTimeLimits: () => {} });
+  scene.pass(1_000);
+  assert.deepEqual([scene.told, isCut], [[{ who: "cut request", atMs: 1_000 }], true]);
+});
