@@ -406,10 +406,10 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     const isRace = code === "BACKEND_CLOSED" && this.#isConnectionReused;
     this.#endAttempt(isRace ? "none" : outcomeOf(this.status, code));
     this.#begunPast().backends.push(this.backend);
+    this.needsFreshConnection = next === this.backend; // another one's idle connections are as good as for any request
     this.backend = next;
     next.retries++;
     this.#beginAttempt();
-    this.needsFreshConnection = true;
     this.#phase = CONNECTING;
     this.#lastProgressMs = this.#context.coarse.nowMs;
     this.#context.pool(next).acquire(this);

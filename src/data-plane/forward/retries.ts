@@ -22,6 +22,7 @@ export interface FailedAttempt {
 const NONE: readonly Cause[] = [];
 /** The first that is allowed counts. */
 const CAUSES_OF: Partial<Record<ForwardErrorCode, readonly Cause[]>> = {
+  POOL_EXHAUSTED: ["noRoom"],
   BACKEND_CONNECT_FAILED: ["connectFailed"],
   BACKEND_CONNECT_TIMEOUT: ["connectTimedOut"],
   BACKEND_CLOSED: ["closed"],
@@ -53,7 +54,7 @@ function nextFor(
   { retryBudget, load }: ForwardContext,
 ): Backend | null {
   const other = otherThan(attempt);
-  // It has loaded nobody, and who it was meant for is left out from now on: these cannot become a storm.
+  // It has loaded nobody, and who could not be connected to is left out from now on: these cannot become a storm.
   if (other !== null && methods === null) return other;
   const next = other ?? (maySameMend && takesRetry(attempt) ? attempt.backend : null);
   return next !== null && retryBudget.take(load.inFlight) ? next : null;

@@ -24,6 +24,8 @@ interface CauseSpec {
 /** What has become of an attempt. */
 export const CAUSES = {
   connectFailed: { condition: "connect-failure", methods: null, maySameMend: true },
+  /** All connections are busy, and the queue is full. */
+  noRoom: { condition: "connect-failure", methods: null, maySameMend: false },
   connectTimedOut: { condition: "connect-failure", methods: null, maySameMend: false },
   /** A reused connection closed before the first byte: the request crossed with the closing of an idle one. */
   idleClosed: { condition: "dead-connection", methods: SAFE, maySameMend: true },

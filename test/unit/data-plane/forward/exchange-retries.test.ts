@@ -519,6 +519,53 @@ test("a retry that finds its backend's queue full is refused with 503", limit, a
   assert.deepEqual(scene.failures, [[1, "POOL_EXHAUSTED"]]);
 });
 
+test(
+  "where a queue is full any request goes to another backend, and is refused when that one's is too",
+  limit,
+  async (t) => {
+    const scene = await startRetryScene(t, { maxConnections: 1, maxQueue: 0, share: 0.001 });
+    while (scene.context.retryBudget.take(0)); // it costs nothing
+    const running = [scene.send(), scene.send("POST / HTTP/1.1")];
+    const refused = scene.send();
+    assert.deepEqual(await over(refused), [503, "finished"]);
+    assert.deepEqual(scene.retried, Array(2).fill([0, "POOL_EXHAUSTED"]));
+    assert.deepEqual(scene.failures, [[1, "POOL_EXHAUSTED"]]);
+    for (const [by, each] of running.entries()) {
+      await answered(scene, by);
+      assert.deepEqual(await over(each), ["finished"]);
+    }
+    assert.deepEqual(scene.load(), [
+      [0, 0],
+      [0, 0],
+    ]);
+  },
+);
+
+test(
+  "another backend is asked over a connection that it has, the same one over a new one",
+  limit,
+  async (t) => {
+    const scene = await startRetryScene(t, { retryOn: ["closed"], retries: 2 });
+    const [first] = scene.pool.backends;
+    first?.setReachable(false);
+    const before = scene.send();
+    await scene.head(1);
+    const idle = await scene.connection(1);
+    idle.send(OK);
+    await over(before);
+    first?.setReachable(true);
+    const { client } = scene.send();
+    await scene.head(0);
+    scene.accepted[0]?.[0]?.end();
+    await idle.readUntil("X-Attempt-Count: 2\r\n\r\n");
+    scene.pool.backends[0]?.setReachable(false);
+    idle.end();
+    await scene.head(1, 1);
+    (await scene.connection(1, 1)).send(OK);
+    assert.deepEqual(await over({ client }), ["finished"]);
+  },
+);
+
 test("a retry that is sent again takes the place of itself; 0 is no place at all", limit, async (t) => {
   const setting = { backends: 1, retries: 2, retryOn: ["closed" as const] };
   const scene = await startRetryScene(t, { ...setting, maxRetries: 1 });
