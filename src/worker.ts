@@ -167,7 +167,10 @@ async function startWorker(
     { maxRequests: looseShareOf(maxRequests, share), maxBytes: looseShareOf(maxBytes, share) },
     systemTimers,
     {
-      room: () => serving.current.active.backends.reduce((room, each) => room + pool(each).room, 0),
+      room: () => {
+        const { active } = serving.current;
+        return active.backends.reduce((sum, each) => sum + Math.min(pool(each).room, active.roomOf(each)), 0);
+      },
       limitMs: config.upstream.queueTimeoutMs,
     },
   );

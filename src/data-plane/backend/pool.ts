@@ -96,6 +96,11 @@ export class Pool implements BackendOwner {
     return this.#columns.weights[row] ?? 0;
   }
 
+  /** How many more a backend takes now; Infinity: as many as come. */
+  roomOf(backend: Backend): number {
+    return this.weightOf(backend) > 0 ? this.#options.maxInFlight - backend.inFlight : 0;
+  }
+
   /** @param keyHash see candidates.ts. @returns null: none is available. */
   pick(keyHash: number): Backend | null {
     if (this.#only !== null) return this.#only;

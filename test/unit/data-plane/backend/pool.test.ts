@@ -397,3 +397,12 @@ test("where none is used in need, one that is merely in doubt goes on being used
   b?.setReachable(false);
   assert.deepEqual(weights(), [0, 0]);
 });
+
+test("a backend has room up to its limit, and none while it takes nothing", () => {
+  const { pool } = startPool([member("a"), member("b", { isDrained: true })], { maxInFlight: 3 });
+  const [a, b] = pool.backends as [Backend, Backend];
+  a.begin(request());
+  assert.deepEqual([pool.roomOf(a), pool.roomOf(b)], [2, 0]);
+  const { pool: unlimited } = startPool([member("a")]);
+  assert.equal(unlimited.roomOf(unlimited.backends[0] as Backend), Number.POSITIVE_INFINITY);
+});
