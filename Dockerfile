@@ -5,8 +5,9 @@
 #     -e BACKEND_V1=http://10.0.0.1:9000 -e BACKEND_V2=http://10.0.0.2:9000 -e ADMIN_TOKEN=... traffic-switching
 #
 # - Backends: config.yaml in the image points at 127.0.0.1:9001 and :9002, where nothing listens in a container.
-#   Set BACKEND_V1 and BACKEND_V2, or mount your own: -v "$PWD/config:/app/config:ro". It is only read.
-# - State: /state holds .version and the history. Give it a named volume, or a folder that uid 1000 may write;
+#   Set BACKEND_V1 and BACKEND_V2, or mount your own: -v "$PWD/config:/app/config:ro". It is only read. Pools of
+#   several backends need one: leave BACKEND_V1 and BACKEND_V2 out then, each takes the place of a whole pool.
+# - State: /state holds .version, the history and the changes of backends. Give it a named volume, or a folder that uid 1000 may write;
 #   mount the folder, never the one file .version: a mounted file cannot be replaced.
 # - Admin API: the admin listener stays on the container's own 127.0.0.1:8081. -e ADMIN_HOST=0.0.0.0 opens it to
 #   other containers and to -p 8081:8081. Set ADMIN_TOKEN: some engines (rootless ones) make every client of a

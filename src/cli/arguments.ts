@@ -13,7 +13,7 @@ export const COMMANDS = [
   { name: "serve", about: "run the daemon (the default)" },
   { name: "check", about: "check the config, say what would run, and exit" },
   { name: "drill", about: "switch a daemon of its own under load, say what was lost, and exit" },
-  { name: "history", about: "list the last switches" },
+  { name: "history", about: "list the last switches and changes of backends" },
   { name: "history verify", about: "check that no line of the history was changed, and exit" },
   { name: "help", about: "print this text" },
   { name: "version", about: "print the version" },

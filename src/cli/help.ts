@@ -22,7 +22,7 @@ export function helpText(): string {
     return [`${short}--${flag.name}${flag.value === null ? "" : ` ${flag.value}`}`, flag.about];
   });
   return [
-    "Reverse proxy that switches all traffic between versions of a service.",
+    "Reverse proxy that switches all traffic between versions of a service, each of one backend or more.",
     "",
     "Usage: traffic-switching [command] [flags]",
     ...table(

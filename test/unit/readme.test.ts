@@ -47,6 +47,7 @@ function nested(entries: readonly (readonly [path: string, value: unknown])[]): 
 }
 
 const TARGET_KEY = "targets[].";
+const CONFIG_SECTIONS = new Set(KEY_PATHS.map((path) => path.split(".", 1)[0]));
 const NEEDED = { backends: { v1: "http://10.0.0.1:9000", v2: "http://10.0.0.2:9000" }, active_version: "v1" };
 
 for (const { name, text, yes } of [ENGLISH, CHINESE]) {
@@ -210,6 +211,17 @@ for (const { name, text, yes } of [ENGLISH, CHINESE]) {
       const [start = ""] = sentence.split("…", 1);
       const literal = start === sentence ? `"${sentence}"` : `\`${start}\${`;
       assert.ok(sources.includes(literal), sentence);
+    }
+  });
+
+  test(`${name} has config examples that the daemon takes as they stand`, () => {
+    const examples = [...text.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)]
+      .map(([, body = ""]) => parse(body) as Record<string, unknown>)
+      .filter((example) => Object.keys(example).every((section) => CONFIG_SECTIONS.has(section)));
+    assert.ok(examples.length >= 4, `${examples.length} examples`);
+    for (const example of examples) {
+      const { error } = settingsSchema.safeParse({ ...NEEDED, ...example });
+      assert.equal(error?.message, undefined, JSON.stringify(example));
     }
   });
 
