@@ -30,6 +30,17 @@ export const MUTANTS: readonly CaughtMutant[] = [
   },
   {
     breaks: INVARIANTS.allOrNone,
+    how: "one bad backend of a pool passes the gate",
+    file: "data-plane/prepare-pool",
+    from: "Math.ceil(Number((readyRatio * asked).toFixed(6)))",
+    to: "Math.ceil(readyRatio * asked) - 1",
+    by: {
+      file: "switch/pool-gate",
+      tests: ["a dead backend refuses a pool of which all must pass, in a real call and in a rehearsal"],
+    },
+  },
+  {
+    breaks: INVARIANTS.allOrNone,
     how: "workers are told before the disk has it",
     file: `${SWITCH}/machine`,
     from: 'return this.#stage.emit({ type: "persist", entry });',
@@ -65,8 +76,8 @@ export const MUTANTS: readonly CaughtMutant[] = [
     breaks: INVARIANTS.noLoss,
     how: "time is looked at before what has come in time is read",
     file: `${SWITCH}/switcher`,
-    from: "setTimeout(() => setImmediate(() => setImmediate(run)), ms)",
-    to: "setTimeout(run, ms)",
+    from: "setImmediate(() => setImmediate(runUnlessOff))",
+    to: "runUnlessOff()",
     by: {
       file: "switch/standing-still",
       tests: ["a primary that stands still for longer than commit_timeout kills no worker that has answered"],
@@ -214,6 +225,19 @@ export const MUTANTS: readonly CaughtMutant[] = [
       file: "switch/standing-still",
       tests: [
         "a primary that stands still for longer than a hold: all go on to the new version, none back, none is killed",
+      ],
+    },
+  },
+  {
+    breaks: INVARIANTS.changes,
+    how: "a change of backends is answered before it is written",
+    file: "control-plane/pools/backend-desk",
+    from: "await this.#write(this.#entry(call, actor, step.inForce), after);",
+    to: "void this.#write(this.#entry(call, actor, step.inForce), after).catch(() => {});",
+    by: {
+      file: "switch/backends-state",
+      tests: [
+        "a change of backends that the history cannot take is refused, over kill -9 too, and one that was answered is kept",
       ],
     },
   },

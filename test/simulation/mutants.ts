@@ -127,4 +127,32 @@ export const MUTANTS: readonly Mutant[] = [
     from: "hold.begin(order.hold, order.holdMs, () => this.#takeUp(order.next));",
     to: "hold.begin(order.hold, order.holdMs);",
   },
+  {
+    breaks: INVARIANTS.changes,
+    how: "a change of backends is answered before it is written",
+    file: "control-plane/pools/backend-desk",
+    from: "await this.#write(this.#entry(call, actor, step.inForce), after);",
+    to: "void this.#write(this.#entry(call, actor, step.inForce), after).catch(() => {});",
+  },
+  {
+    breaks: INVARIANTS.changes,
+    how: "a change that failed half way is not taken back",
+    file: `${SWITCH}/backends-writer`,
+    from: "if (!(await saysBefore())) await write(before);",
+    to: "",
+  },
+  {
+    breaks: INVARIANTS.changes,
+    how: "a switch does not wait for the change that is being written",
+    file: "control-plane/pools/backend-desk",
+    from: "await this.#last;",
+    to: "",
+  },
+  {
+    breaks: INVARIANTS.changes,
+    how: "a change comes between the one that a switch waited for and the switch",
+    file: "control-plane/pools/backend-desk",
+    from: "await this.#last;",
+    to: "await this.#last.then(() => this.#switchesWaiting--).then(() => this.#switchesWaiting++);",
+  },
 ];

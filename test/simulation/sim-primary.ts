@@ -1,7 +1,11 @@
 /**
- * A primary of the simulation: the real switcher, machine and store, on a disk in memory, with pipes to its workers.
+ * A primary of the simulation: the real switcher, machine, desk of backends and store, on a disk in memory, with pipes
+ * to its workers.
  */
 import type { Config } from "../../src/config/schema.ts";
+import { BackendDesk } from "../../src/control-plane/pools/backend-desk.ts";
+import type { Changes } from "../../src/control-plane/pools/changes.ts";
+import { Pools } from "../../src/control-plane/pools/pools.ts";
 import { type FileStore, openStoreOn } from "../../src/control-plane/switch/file-store.ts";
 import type { RecoveredState } from "../../src/control-plane/switch/state-store.ts";
 import { Switcher, type SwitchObserver } from "../../src/control-plane/switch/switcher.ts";
@@ -22,12 +26,17 @@ export interface PrimaryParts {
   tell(pid: number, order: SwitchOrder): void;
   kill(pid: number): void;
   readonly onChange: SwitchObserver["changed"];
+  /** The changes of backends that are being written. */
+  readonly onWrite: (after: Changes) => void;
 }
 
 export class SimPrimary {
   switcher: Switcher | null = null;
   store: FileStore | null = null;
   recovered: RecoveredState | null = null;
+  changes: Changes | null = null;
+  desk: BackendDesk | null = null;
+  pools: Pools | null = null;
   isDead = false;
   /** It was told to end. */
   isEnding = false;
@@ -37,8 +46,9 @@ export class SimPrimary {
   readonly inbox: WorkerReport[] = [];
 
   /** Opens its state; whoever kills it meanwhile leaves the promise unsettled. */
-  async start({ config, disk, step, time, bootId, tell, kill, onChange }: PrimaryParts): Promise<void> {
-    const { store, recovered } = await openStoreOn(disk.mount(step), {
+  async start(parts: PrimaryParts): Promise<void> {
+    const { config, disk, step, time, bootId, tell, kill, onChange } = parts;
+    const { store, recovered, changes } = await openStoreOn(disk.mount(step), {
       stateDir: STATE_DIR,
       versions: VERSIONS,
       clock: time.clock,
@@ -46,6 +56,7 @@ export class SimPrimary {
     if (this.isDead) return;
     this.store = store;
     this.recovered = recovered;
+    this.changes = changes;
     const silent = (): void => {};
     this.switcher = new Switcher({
       config,
@@ -57,6 +68,34 @@ export class SimPrimary {
       bootId,
       log: { info: silent, warn: silent, error: silent },
       observe: { switchEnded: silent, changed: onChange },
+    });
+    this.#openDesk(parts, store, changes);
+  }
+
+  #openDesk({ config, time, bootId, onWrite }: PrimaryParts, store: FileStore, changes: Changes): void {
+    const silent = (): void => {};
+    const after = (ms: number, run: () => void): (() => void) => time.after(this, ms, run);
+    this.pools = new Pools({ versions: config.backends, after, onChange: silent, onCut: silent });
+    this.desk = new BackendDesk({
+      versions: config.backends,
+      changes,
+      pools: this.pools,
+      store: {
+        history: (limit, kind) => store.history(limit, kind),
+        appendBackends: (entry, write, signal) => {
+          onWrite(write.after);
+          return store.appendBackends(entry, write, signal);
+        },
+      },
+      takenUp: async () => [],
+      switchPhase: () => this.switcher?.status().phase ?? "idle",
+      isEnding: () => this.isEnding,
+      clock: time.clock,
+      bootId,
+      writeLimitMs: config.switch.persistTimeoutMs,
+      after,
+      events: { publish: silent },
+      log: { info: silent },
     });
   }
 

@@ -5,7 +5,11 @@
  * Knows nothing of how the daemon works: it hears what callers are told, what clients get, and what lies on the disk.
  */
 import { brokenLink, isSwitch, parseEntry } from "../../src/control-plane/switch/history-entry.ts";
-import type { RecoveredState, SwitchEntry } from "../../src/control-plane/switch/state-store.ts";
+import type {
+  HistoryEntry,
+  RecoveredState,
+  SwitchEntry,
+} from "../../src/control-plane/switch/state-store.ts";
 
 /** The promise that was broken, and how. */
 export class Violation extends Error {
@@ -27,6 +31,7 @@ export const INVARIANTS = {
   idempotency: "6 one key is one switch, a wrong expectation none",
   history: "7 the history is append-only and chained",
   hold: "8 with hold nobody sees the new version and then the old one",
+  changes: "9 a change of backends survives, and none comes under a switch",
 } as const;
 
 export const START_VERSION = "v1";
@@ -53,12 +58,11 @@ export class Truth {
 
   /** @param text the history on the disk now. */
   acknowledge(epoch: number, version: string, text: string): void {
-    const entries = entriesOf(text);
-    const entry = entries[epoch - 1];
+    this.noteHistory(text);
+    const entry = entriesOf(text)[epoch - 1];
     if (entry === undefined || entry.epoch !== epoch || entry.to !== version) {
       throw new Violation(INVARIANTS.recovery, `epoch ${epoch} was answered, but is not on the disk`);
     }
-    this.noteHistory(text);
     this.acknowledgedEpoch = Math.max(this.acknowledgedEpoch, epoch);
   }
 
@@ -79,11 +83,12 @@ export class Truth {
     for (const [at, { hash }] of acknowledged.entries()) {
       if (now[at]?.hash !== hash) throw new Violation(INVARIANTS.history, `entry ${at + 1} has changed`);
     }
-    for (const [at, entry] of now.entries()) {
-      const broken = brokenLink(entry, now[at - 1] ?? null);
+    const lines = linesOf(text);
+    for (const [at, entry] of lines.entries()) {
+      const broken = brokenLink(entry, lines[at - 1] ?? null);
       if (broken !== null) throw new Violation(INVARIANTS.history, `entry ${at + 1}: ${broken}`);
-      this.versions.set(entry.epoch, entry.to);
     }
+    for (const { epoch, to } of now) this.versions.set(epoch, to);
     const keys = now.flatMap(({ idempotency }) => (idempotency === null ? [] : [idempotency.key_sha256]));
     if (new Set(keys).size !== keys.length) {
       throw new Violation(INVARIANTS.idempotency, "one key made two switches");
@@ -164,8 +169,12 @@ export class Truth {
   }
 }
 
-/** Whole lines alone. */
+/** The switches; whole lines alone. */
 export function entriesOf(text: string): readonly SwitchEntry[] {
+  return linesOf(text).filter(isSwitch);
+}
+
+function linesOf(text: string): readonly HistoryEntry[] {
   const lines = text.split("\n").slice(0, -1);
-  return lines.map((line) => parseEntry(line)).filter((entry) => entry !== null && isSwitch(entry));
+  return lines.map((line) => parseEntry(line)).filter((entry) => entry !== null);
 }

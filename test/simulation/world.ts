@@ -8,6 +8,9 @@
  */
 import { versionOfOne } from "../../src/config/pool-config.ts";
 import type { Config } from "../../src/config/schema.ts";
+import type { BackendsAnswer } from "../../src/control-plane/pools/backend-desk.ts";
+import type { BackendsCall } from "../../src/control-plane/pools/backends-call.ts";
+import { type Changes, NO_CHANGES } from "../../src/control-plane/pools/changes.ts";
 import { openStoreOn } from "../../src/control-plane/switch/file-store.ts";
 import type { PauseAnswer, SwitchAnswer } from "../../src/control-plane/switch/switch-answer.ts";
 import type { CallContext } from "../../src/control-plane/switch/switch-event.ts";
@@ -16,6 +19,7 @@ import type { WorkerReport } from "../../src/control-plane/workers/fleet.ts";
 import { ProxyError } from "../../src/core/errors.ts";
 import type { SwitchOrder } from "../../src/ipc/messages.ts";
 import { Random } from "../load/random.ts";
+import { ChangesTruth } from "./changes-truth.ts";
 import { type SimCall, SimDisk, systemError } from "./sim-disk.ts";
 import { SimPrimary, STATE_DIR, VERSIONS } from "./sim-primary.ts";
 import { SimTime } from "./sim-time.ts";
@@ -26,6 +30,7 @@ const WORKERS = 2;
 const GAP_MS = 600_000;
 const HOLD_MS = 2_000;
 const HISTORY = ".history.jsonl";
+const BACKENDS = ".backends.json";
 /** Half of a hold; the commit has longer. */
 const LEAST_TO_ACKNOWLEDGE_MS = 1_000;
 /** What a worker may take to be born again. */
@@ -51,7 +56,8 @@ interface Call {
   readonly isExpectationWrong: boolean;
   readonly key: string | null;
   readonly isHeld: boolean;
-  readonly startedTrueMs: number;
+  /** When its switch began: one that waits for a change of backends has not. */
+  startedTrueMs: number;
   readonly epochBefore: number;
 }
 
@@ -71,6 +77,7 @@ export class World {
   readonly #time = new SimTime();
   readonly #disk = new SimDisk(STATE_DIR);
   readonly #truth = new Truth();
+  readonly #changes = new ChangesTruth();
   readonly #config: Config;
   #primary: SimPrimary | null = null;
   #workers: SimWorker[] = [];
@@ -80,6 +87,7 @@ export class World {
   readonly #isUp = new Map<string, boolean>(VERSIONS.map((version) => [version, true]));
   #open = new Set<Call>();
   #callsLeft: number;
+  #changesLeft: number;
   #faultsLeft: number;
   #trueMs = 0;
   #boots = 1;
@@ -96,6 +104,7 @@ export class World {
   readonly counts = {
     switched: 0,
     refused: 0,
+    changed: 0,
     requests: 0,
     held: 0,
     primaryDeaths: 0,
@@ -109,6 +118,7 @@ export class World {
     this.#random = new Random(seed);
     this.#isDiskSlow = this.#random.chance(SLOW_DISKS);
     this.#callsLeft = calls;
+    this.#changesLeft = calls;
     this.#faultsLeft = faults;
     this.#config = simConfig();
   }
@@ -316,6 +326,7 @@ export class World {
     const random = this.#random;
     return [
       { weight: this.#open.size === 0 ? 0.5 : 0.06, run: () => this.#call() },
+      { weight: this.#changesLeft > 0 ? 0.3 : 0, run: () => this.#changeBackends() },
       { weight: 0.006, run: () => this.#endPrimary() },
       { weight: 0.2, run: () => this.#flip() },
       { weight: 0.3, run: () => this.#wait(random.between(1, GAP_MS + 60_000)) },
@@ -374,16 +385,64 @@ export class World {
     const settle = (what: () => void): void => {
       if (this.#primary !== primary || primary?.isDead === true) return;
       this.#open.delete(call);
-      try {
-        what();
-      } catch (error) {
-        this.#failure ??= error;
-      }
+      this.#notice(what);
     };
-    void this.#send(switcher, call).then(
+    const begin = (): Promise<SwitchAnswer | PauseAnswer> => {
+      call.startedTrueMs = this.#trueMs;
+      return this.#send(switcher, call);
+    };
+    const isSwitch = kind !== "pause" && kind !== "resume";
+    const sent = isSwitch ? primary?.desk?.beforeSwitch(begin) : begin();
+    void sent?.then(
       (answer) => settle(() => this.#answered(call, answer)),
       (error: unknown) => settle(() => this.#refused(call, error)),
     );
+  }
+
+  /** Anything that may be said of a few backends that every version may have, or of all. */
+  #changeBackends(): void {
+    const primary = this.#primary;
+    const random = this.#random;
+    this.#changesLeft--;
+    const action = random.pick([
+      { weight: 6, is: "add" as const },
+      { weight: 2, is: "remove" as const },
+      { weight: 3, is: "drain" as const },
+      { weight: 2, is: "enable" as const },
+      { weight: 2, is: "weight" as const },
+      { weight: 1, is: "reset" as const },
+    ]).is;
+    const isOfAll = action === "reset" && random.chance(0.5);
+    const call: BackendsCall = {
+      version: VERSIONS[random.between(0, VERSIONS.length - 1)] ?? START_VERSION,
+      backend: isOfAll ? null : `http://10.0.0.${random.between(1, 3)}:9000`,
+      action,
+      weight: action === "weight" ? random.between(1, 3) : null,
+      reason: null,
+      force: false,
+    };
+    this.#say("change of backends", call);
+    const settle = (what: () => void): void => {
+      if (this.#primary === primary && primary?.isDead === false) this.#notice(what);
+    };
+    void primary?.desk?.change(call, "operator").then(
+      (answer) => settle(() => this.#backendsChanged(answer)),
+      (error: unknown) => settle(() => this.#backendsRefused(error)),
+    );
+  }
+
+  #backendsChanged({ changed, message }: BackendsAnswer): void {
+    this.#say(`changed: ${message}`);
+    if (!changed) return;
+    this.counts.changed++;
+    this.#changes.answered(this.#disk.peek(BACKENDS));
+    this.#truth.noteHistory(this.#disk.peek(HISTORY) ?? "");
+  }
+
+  #backendsRefused(error: unknown): void {
+    if (!(error instanceof ProxyError)) throw error;
+    this.#say(`not changed: ${error.code}: ${error.message}`);
+    this.#changes.refused(error.message);
   }
 
   #send(
@@ -582,10 +641,12 @@ export class World {
       tell: (pid: number, order: SwitchOrder) => this.#notice(() => this.#tell(pid, order)),
       kill: (pid: number) => this.#notice(() => this.#killSilent(pid)),
       onChange: (change: Change) => this.#notice(() => this.#noteChange(change)),
+      onWrite: (after: Changes) => this.#changes.begin(after),
     };
     const hasStarted = (): void => {
       if (primary.isDead || primary.recovered === null) return;
       this.#truth.recovered(primary.recovered, inFlight?.to ?? []);
+      this.#changes.recovered(primary.changes ?? NO_CHANGES);
       this.#noteRecovered(primary.recovered.epoch, primary.recovered.version);
       this.#births = Array.from({ length: WORKERS }, (_, at) => ({ slot: at + 1, atMs: 0 }));
     };
@@ -612,6 +673,7 @@ export class World {
     if (change.type !== "phase") return;
     const { phase, during } = change;
     this.#say(`phase ${phase}`, during);
+    this.#changes.switchIn(phase, this.#primary?.pools?.snapshot.revision ?? 0);
     // A write that was given up may come back: it has said so.
     const { to = [], sinceMs = this.#trueMs } = this.#inFlight ?? {};
     if (phase === "persist") this.#inFlight = { to: [...to, during.to], sinceMs };
