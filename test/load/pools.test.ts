@@ -21,7 +21,7 @@ const FAIR = 1 / 3;
 const NOISE = 0.06;
 /** Between two requests of a connection, where latency is measured: the machine must not be full. */
 const PACE_MS = 40;
-const RETRY_ALL = { retries: 1, retry_on: ["connect-failure", "dead-connection", "closed"] };
+const RETRY_ALL = { retries: 1, retry_on: ["connect-failure", "dead-connection"] };
 const OUTLIER = { window: 100, error_ratio: 0.5, min_requests: 20, eject_for: "10m" };
 
 const percents = (shares: readonly number[]): string =>

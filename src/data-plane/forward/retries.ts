@@ -25,7 +25,7 @@ const CAUSES_OF: Partial<Record<ForwardErrorCode, readonly Cause[]>> = {
   POOL_EXHAUSTED: ["noRoom"],
   BACKEND_CONNECT_FAILED: ["connectFailed"],
   BACKEND_CONNECT_TIMEOUT: ["connectTimedOut"],
-  BACKEND_CLOSED: ["closed"],
+  BACKEND_CLOSED: ["closed", "freshClosed"],
   BACKEND_RESPONSE_TIMEOUT: ["timedOut"],
   BACKEND_INVALID_ANSWER: ["invalidAnswer"],
 };

@@ -29,6 +29,8 @@ export const CAUSES = {
   connectTimedOut: { condition: "connect-failure", methods: null, maySameMend: false },
   /** A reused connection closed before the first byte: the request crossed with the closing of an idle one. */
   idleClosed: { condition: "dead-connection", methods: SAFE, maySameMend: true },
+  /** A fresh one did: the backend has died. Its other connections do too, and those requests are moved: so is this one. */
+  freshClosed: { condition: "dead-connection", methods: SAFE, maySameMend: false },
   closed: { condition: "closed", methods: IDEMPOTENT, maySameMend: true },
   timedOut: { condition: "response-timeout", methods: IDEMPOTENT, maySameMend: false },
   invalidAnswer: { condition: "invalid-answer", methods: IDEMPOTENT, maySameMend: false },

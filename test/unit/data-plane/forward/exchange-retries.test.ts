@@ -240,6 +240,30 @@ test(
   },
 );
 
+test(
+  "a fresh connection that dies moves safe methods to another backend, and to the same one never",
+  limit,
+  async (t) => {
+    for (const [method, backends, isMoved] of [
+      ["GET", 2, true],
+      ["GET", 1, false],
+      ["DELETE", 2, false],
+      ["POST", 2, false],
+    ] as const) {
+      const scene = await startRetryScene(t, { backends });
+      const { client } = scene.send(`${method} / HTTP/1.1`);
+      await scene.head(0);
+      (await scene.connection(0)).reset();
+      if (isMoved) await answered(scene, 1);
+      assert.deepEqual(
+        await over({ client }),
+        isMoved ? ["finished"] : [502, "finished"],
+        `${method} ${backends}`,
+      );
+    }
+  },
+);
+
 test("after an interim answer nothing is sent again, whatever follows it", limit, async (t) => {
   for (const bytes of [BUSY, "nonsense\r\n\r\n", ""]) {
     const scene = await startRetryScene(t, { retryOn: ["closed", "invalid-answer", "5xx"] });
