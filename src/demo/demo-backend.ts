@@ -65,7 +65,7 @@ function createListener(version: string): (req: IncomingMessage, res: ServerResp
       sendJson(res, 503, { version, count, failing: true });
       return;
     }
-    const answer = { version, count, method: req.method, path: req.url };
+    const answer = { version, port: req.socket.localPort, count, method: req.method, path: req.url };
     if (pathname === "/slow") answerLater(res, searchParams.get("ms"), answer);
     else if (pathname === "/events") sendEvents(res, version);
     else sendJson(res, 200, answer);

@@ -1,5 +1,5 @@
 /**
- * The demo: two small backends, the real daemon in front of them, and what to try next.
+ * The demo: small backends, one of v1 and two of v2, the real daemon in front of them, and what to try next.
  *
  * `npm run demo` runs until Ctrl-C (SIGTERM and SIGHUP do the same) and exits with 0; with 1 when the
  * daemon dies. SIGUSR2 restarts the daemon. `--smoke` does the printed steps itself and exits. Loopback only; all files
@@ -15,7 +15,7 @@ import { listenOnOrElsewhere, startDemoBackend } from "./demo-backend.ts";
 import { runSmoke } from "./smoke.ts";
 import { curlLine, STEPS, type Urls } from "./steps.ts";
 
-const PORTS = { proxy: 8080, admin: 8081, v1: 9001, v2: 9002 };
+const PORTS = { proxy: 8080, admin: 8081, v1: 9001, v2: 9002, v2b: 9003 };
 const COOL_DOWN = "10s";
 const SHUTDOWN_GRACE = "5s";
 /** Ctrl-C reaches us twice when npm passes on what the terminal already sent; only a later one means "now". */
@@ -41,7 +41,7 @@ function configOf(urls: Urls, stateDir: string): object {
   const portOf = (url: string): number => Number(new URL(url).port);
   return {
     server: { host: "127.0.0.1", port: portOf(urls.proxy), shutdown_grace: SHUTDOWN_GRACE },
-    backends: { v1: urls.v1, v2: urls.v2 },
+    backends: { v1: urls.v1, v2: { targets: [urls.v2, urls.v2b] } },
     active_version: "v1",
     switch: { min_interval: COOL_DOWN },
     admin: { host: "127.0.0.1", port: portOf(urls.admin) },
@@ -55,7 +55,7 @@ function guide(urls: Urls, logFile: string): string {
     "",
     `  proxy  ${urls.proxy}   (to the active version)`,
     `  v1     ${urls.v1}`,
-    `  v2     ${urls.v2}`,
+    `  v2     ${urls.v2}   and ${urls.v2b}`,
     `  admin  ${urls.admin}`,
     "",
     "Try, in this order:",
@@ -77,11 +77,13 @@ async function main(): Promise<void> {
   mkdirSync(stateDir);
   const v1 = await startDemoBackend("v1", PORTS.v1);
   const v2 = await startDemoBackend("v2", PORTS.v2);
+  const v2b = await startDemoBackend("v2", PORTS.v2b);
   const urls: Urls = {
     proxy: `http://127.0.0.1:${await choosePort(PORTS.proxy)}`,
     admin: `http://127.0.0.1:${await choosePort(PORTS.admin)}`,
     v1: v1.url,
     v2: v2.url,
+    v2b: v2b.url,
   };
   const daemon = new DaemonProcess({
     dir,

@@ -7,6 +7,8 @@ export interface Urls {
   readonly admin: string;
   readonly v1: string;
   readonly v2: string;
+  /** v2 is a pool: its second backend. */
+  readonly v2b: string;
 }
 
 export interface Step {
@@ -14,7 +16,7 @@ export interface Step {
   readonly method: "GET" | "POST";
   readonly to: keyof Urls;
   readonly path: string;
-  readonly body?: object;
+  readonly body?: object | ((urls: Urls) => object);
   /** Appended to the curl line. */
   readonly pipe?: string;
   /** What the answer must be. */
@@ -49,7 +51,7 @@ export const STEPS: readonly Step[] = [
     expect: { status: 200, holds: ["v2"] },
   },
   {
-    says: "See that it moved",
+    says: "See that it moved; after a few more of these both backends of v2 have answered",
     method: "GET",
     to: "proxy",
     path: "/hello",
@@ -72,14 +74,14 @@ export const STEPS: readonly Step[] = [
     expect: { status: 200, holds: ["v1"] },
   },
   {
-    says: "Make v2 fail: it answers 503 from now on",
+    says: "Make one of the two backends of v2 fail: it answers 503 from now on",
     method: "POST",
     to: "v2",
     path: "/_fail?on",
     expect: { status: 200, holds: ['"failing":true'] },
   },
   {
-    says: "Switch to v2: refused with 422 and what the probes saw (429 while the cool-down runs)",
+    says: "Switch to v2: refused with 422 and what the probes saw of it (429 while the cool-down runs)",
     method: "POST",
     to: "proxy",
     path: "/switch",
@@ -95,11 +97,36 @@ export const STEPS: readonly Step[] = [
     expect: { status: 200, holds: ['"version":"v1"'] },
   },
   {
-    says: "Let v2 answer again",
+    says: "Take that backend out by hand",
+    method: "POST",
+    to: "admin",
+    path: "/backends",
+    body: ({ v2 }) => ({ version: "v2", backend: v2, action: "drain" }),
+    expect: { status: 200, holds: ["takes nothing new"] },
+  },
+  {
+    says: "Switch to v2: its other backend is good, so it passes",
+    method: "POST",
+    to: "proxy",
+    path: "/switch",
+    body: toV2,
+    expect: { status: 200, holds: ["v2"] },
+    isAfterCoolDown: true,
+  },
+  {
+    says: "Let that backend answer again",
     method: "POST",
     to: "v2",
     path: "/_fail?off",
     expect: { status: 200, holds: ['"failing":false'] },
+  },
+  {
+    says: "Put it back",
+    method: "POST",
+    to: "admin",
+    path: "/backends",
+    body: ({ v2 }) => ({ version: "v2", backend: v2, action: "enable" }),
+    expect: { status: 200, holds: ["takes traffic again"] },
   },
   {
     says: "Metrics, for Prometheus",
@@ -111,8 +138,14 @@ export const STEPS: readonly Step[] = [
   },
 ];
 
+export function bodyOf({ body }: Step, urls: Urls): object | undefined {
+  return typeof body === "function" ? body(urls) : body;
+}
+
 /** Ready to paste into a shell. */
-export function curlLine({ method, to, path, body, pipe }: Step, urls: Urls): string {
+export function curlLine(step: Step, urls: Urls): string {
+  const { method, to, path, pipe } = step;
+  const body = bodyOf(step, urls);
   const url = `${urls[to]}${path}`;
   return [
     "curl -s",
