@@ -4,7 +4,7 @@
  */
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import { versionOfOne } from "../../src/config/pool-config.ts";
+import { type VersionConfig, versionOfOne } from "../../src/config/pool-config.ts";
 import type { Config } from "../../src/config/schema.ts";
 import type { AdminCall } from "../../src/core/admin-call.ts";
 import type { ForwardErrorCode } from "../../src/core/errors.ts";
@@ -20,7 +20,7 @@ import { keepAliveLines } from "../../src/data-plane/listener/client-connection.
 import { HttpListener } from "../../src/data-plane/listener/http-listener.ts";
 import { createPipeline } from "../../src/data-plane/pipeline.ts";
 import { Recorder } from "../../src/data-plane/record/record.ts";
-import { Serving } from "../../src/data-plane/serving.ts";
+import { Serving, type ServingOptions } from "../../src/data-plane/serving.ts";
 import type { RawBackend } from "./backend.ts";
 import { onTestEnd, type TestEnd } from "./cleanup.ts";
 import { ManualTimers } from "./manual-timers.ts";
@@ -49,6 +49,7 @@ type Origin = Pick<RawBackend, "url">;
 export interface HoldScene {
   readonly serving: Serving;
   readonly pool: (backend: Backend) => ConnectionPool;
+  readonly pools: ConnectionPools;
   /** Of clients, open ones. */
   readonly connections: () => number;
   readonly hold: Hold;
@@ -61,6 +62,8 @@ export interface HoldScene {
   readonly adminCalls: AdminCall[];
   readonly recorder: Recorder;
   readonly load: { readonly inFlight: number };
+  /** The time as requests know it; stands still until the test moves it. */
+  readonly coarse: { nowMs: number };
   readonly ending: { isEnding: boolean };
   open(): Promise<RawClient>;
   /** As a worker obeys `apply-snapshot`: the next version is in force, then the hold ends. */
@@ -75,20 +78,28 @@ export interface HoldSceneOptions {
   readonly upstream?: Partial<Config["upstream"]>;
   /** How long those that were held wait for room. */
   readonly paceMs?: number;
+  /** Of v1 and v2; when left out, one backend each, and nothing switched on. */
+  readonly versions?: readonly VersionConfig[];
+  readonly createPool?: ServingOptions["createPool"];
+  readonly retryPolicy?: RetryPolicy;
+  readonly onUnreachable?: (backend: Backend) => void;
 }
 
 export async function startHoldScene(
   t: TestEnd,
   backends: { readonly v1: Origin; readonly v2: Origin },
-  { limits = {}, maxInFlight = MANY, upstream = {}, paceMs = LONG_MS }: HoldSceneOptions = {},
+  { limits = {}, maxInFlight = MANY, upstream = {}, paceMs = LONG_MS, ...options }: HoldSceneOptions = {},
 ): Promise<HoldScene> {
+  const ofOne = () => (["v1", "v2"] as const).map((version) => versionOfOne(version, backends[version].url));
   const config = {
-    backends: (["v1", "v2"] as const).map((version) => versionOfOne(version, backends[version].url)),
+    backends: options.versions ?? ofOne(),
     upstream: { ...UPSTREAM, ...upstream },
   } as unknown as Config;
   const snapshot = { activeVersion: "v1", epoch: 0 };
-  const serving = new Serving({ versions: config.backends, snapshot });
-  const pool = new ConnectionPools(config, { index: 0, workers: 1 }, serving.backends).of;
+  const { createPool } = options;
+  const serving = new Serving({ versions: config.backends, snapshot, ...(createPool && { createPool }) });
+  const pools = new ConnectionPools(config, { index: 0, workers: 1 }, serving.backends);
+  const pool = pools.of;
   const recorder = new Recorder(serving.pools);
   const timers = new ManualTimers();
   const hold = new Hold(
@@ -134,7 +145,7 @@ export async function startHoldScene(
         isTrusted: () => false,
         streamTypes: [],
       },
-      retryPolicy: new RetryPolicy(1, ["connect-failure", "dead-connection"], true),
+      retryPolicy: options.retryPolicy ?? new RetryPolicy(1, ["connect-failure", "dead-connection"], true),
       retryBudget: new RetryBudget(1),
       coarse,
       load,
@@ -144,7 +155,7 @@ export async function startHoldScene(
         failures.push([version, code]);
       },
       onRetry: () => {},
-      onUnreachable: () => {},
+      onUnreachable: options.onUnreachable ?? (() => {}),
     },
   });
   const listener = new HttpListener({
@@ -182,6 +193,8 @@ export async function startHoldScene(
   return {
     serving,
     pool,
+    pools,
+    coarse,
     connections: () => listener.connections,
     hold,
     timers,

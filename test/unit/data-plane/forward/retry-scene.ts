@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import { versionOfOne } from "../../../../src/config/pool-config.ts";
+import { type BreakerConfig, versionOfOne } from "../../../../src/config/pool-config.ts";
 import type { BackendSnapshot } from "../../../../src/config/snapshot.ts";
 import type { ForwardErrorCode } from "../../../../src/core/errors.ts";
 import type { RetryCondition } from "../../../../src/core/retry-conditions.ts";
@@ -56,6 +56,7 @@ export interface Setting {
   readonly share?: number;
   readonly maxConnections?: number;
   readonly maxQueue?: number;
+  readonly breaker?: BreakerConfig;
 }
 
 export type Running = { readonly client: FakeClient; readonly exchange: Exchange };
@@ -74,7 +75,7 @@ export async function startRetryScene(t: TestContext, setting: Setting = {}) {
     members.push({ name: url, origin: url, addresses: [], weight: 1, isDrained: false, health: "unknown" });
   }
   const pool = new Pool({
-    config: versionOfOne("v1", "http://a"),
+    config: { ...versionOfOne("v1", "http://a"), breaker: setting.breaker ?? null },
     versionIndex: 0,
     balancer: { reset: () => {}, pick: ({ weights }) => weights.findIndex((weight) => weight > 0) },
     needsLatency: true,
