@@ -12,10 +12,9 @@ import { systemClock } from "../../src/core/clock.ts";
 import { needPrograms } from "../support/program.ts";
 import { tempDir } from "../support/temp-dir.ts";
 import { newEntry } from "../unit/control-plane/switch/entries.ts";
-import { type Place, placesOf, runTraced, type TracedRun } from "./traced-store.ts";
+import { forEachPlace, type Place, placesOf, runTraced, type TracedRun } from "./traced-store.ts";
 
 needPrograms({ strace: "strace" });
-const AT_A_TIME = 2;
 const cache = await tempDir({ after }, "compile-cache");
 
 interface Start {
@@ -59,21 +58,12 @@ async function recover(folder: string, where: string) {
   return { serves, epoch: recovered.epoch };
 }
 
-/** Runs `work` for each place, a few at a time. */
-async function forEach(places: readonly Place[], work: (place: Place) => Promise<void>): Promise<void> {
-  const left = [...places];
-  const next = async (): Promise<void> => {
-    for (let place = left.shift(); place; place = left.shift()) await work(place);
-  };
-  await Promise.all(Array.from({ length: AT_A_TIME }, next));
-}
-
 for (const [name, start] of Object.entries(STARTS)) {
   test(`${name}, kill -9 at every system call: each start serves what was acknowledged, or what was in flight`, async (t) => {
     const base = await tempDir(t);
     const clean = join(base, "clean");
     await make(clean, start);
-    const run = await runTraced(clean, cache);
+    const run = await runTraced("switch", clean, cache);
     assert.equal(run.said, "switched");
     const places = placesOf(run);
     for (const call of ["openat", "write", "fsync", "rename", "close"]) {
@@ -83,11 +73,14 @@ for (const [name, start] of Object.entries(STARTS)) {
       );
     }
     let recovered = 0;
-    await forEach(places, async (place) => {
+    await forEachPlace(places, async (place) => {
       const where = `${place.call} ${place.number}`;
       const folder = join(base, `${place.call}-${place.number}`);
       await make(folder, start);
-      const { isKilled, said } = await runTraced(folder, cache, { place, injected: "signal=SIGKILL" });
+      const { isKilled, said } = await runTraced("switch", folder, cache, {
+        place,
+        injected: "signal=SIGKILL",
+      });
       assert.ok(isKilled, `${where}: not killed, said ${said}`);
       const { serves, epoch } = await recover(folder, where);
       assert.ok(
@@ -117,15 +110,15 @@ for (const [name, start] of Object.entries(STARTS).slice(0, 2)) {
       const base = await tempDir(t);
       const clean = join(base, "clean");
       await make(clean, start);
-      const places = placesOfSwitch(await runTraced(clean, cache), start);
+      const places = placesOfSwitch(await runTraced("switch", clean, cache), start);
       assert.ok(places.length > 15, `only ${places.length} calls`);
       let refused = 0;
-      await forEach(places, async (place) => {
+      await forEachPlace(places, async (place) => {
         const where = `${place.call} ${place.number}`;
         const folder = join(base, `${place.call}-${place.number}`);
         await make(folder, start);
         const before = await textOf(folder, ".history.jsonl");
-        const { said } = await runTraced(folder, cache, { place, injected: `error=${error}` });
+        const { said } = await runTraced("switch", folder, cache, { place, injected: `error=${error}` });
         if (said !== "switched") {
           assert.match(said, /^failed .*; nothing changed$/s, where);
           assert.equal((await textOf(folder, ".history.jsonl")) || null, before, where);

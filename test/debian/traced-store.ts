@@ -16,8 +16,10 @@ const CHILD = fileURLToPath(
     import.meta.url,
   ),
 );
-const FILES = ["", ".history.jsonl", ".version", ".version.tmp", ".version.mending"];
+const REPLACED = [".version", ".backends.json"];
+const FILES = ["", ".history.jsonl", ...REPLACED.flatMap((name) => [name, `${name}.tmp`, `${name}.mending`])];
 const LIMIT_MS = 30_000;
+const AT_A_TIME = 2;
 
 /** A system call and which one of its name, from 1. */
 export interface Place {
@@ -26,14 +28,19 @@ export interface Place {
 }
 
 export interface TracedRun {
-  /** `switched`, `failed …`, `refused …`, or nothing. */
+  /** `switched`, `drained`, `failed …`, `refused …`, or nothing. */
   readonly said: string;
   readonly isKilled: boolean;
   readonly log: string;
 }
 
-/** One start and one switch from v1 to v2. @param injected like `signal=SIGKILL` or `error=EIO`. */
+/**
+ * One start, and one switch from v1 to v2 or one backend that is drained; see state-child.ts.
+ *
+ * @param injected like `signal=SIGKILL` or `error=EIO`.
+ */
 export async function runTraced(
+  what: "switch" | "drain",
   folder: string,
   cacheFolder: string,
   injection?: { readonly place: Place; readonly injected: string },
@@ -48,7 +55,7 @@ export async function runTraced(
         ];
   const paths = FILES.map((name) => `--trace-path=${join(folder, name)}`);
   const args = ["-f", "-qq", "--signal=none", ...inject, ...paths, "-o", logFile];
-  const child = spawn("strace", [...args, process.execPath, CHILD, "switch", folder], {
+  const child = spawn("strace", [...args, process.execPath, CHILD, what, folder], {
     env: { ...process.env, UV_THREADPOOL_SIZE: "1", NODE_COMPILE_CACHE: cacheFolder, LC_ALL: "C" },
     stdio: ["ignore", "pipe", "pipe"],
     timeout: LIMIT_MS,
@@ -82,4 +89,16 @@ export function placesOf({ log }: TracedRun): Place[] {
     counts.set(call, number);
     return [{ call, number }];
   });
+}
+
+/** Runs `work` for each place, a few at a time. */
+export async function forEachPlace(
+  places: readonly Place[],
+  work: (place: Place) => Promise<void>,
+): Promise<void> {
+  const left = [...places];
+  const next = async (): Promise<void> => {
+    for (let place = left.shift(); place; place = left.shift()) await work(place);
+  };
+  await Promise.all(Array.from({ length: AT_A_TIME }, next));
 }
