@@ -262,6 +262,9 @@ export function backendUrl() {
   });
 }
 
+/** Of a name in DNS, with a full stop at its end. */
+const MAX_HOST_LENGTH = 254;
+
 /** @returns why `input` cannot be a backend; undefined when it can. */
 function backendUrlHint(input: string): string | undefined {
   const [, scheme, rest = ""] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(input) ?? [];
@@ -275,6 +278,7 @@ function backendUrlHint(input: string): string | undefined {
   if (/[\s\\]/.test(rest)) return "it holds a space or a backslash";
   const url = URL.parse(input);
   if (url === null || url.port === "0") return "the host or the port is not valid";
+  if (url.hostname.length > MAX_HOST_LENGTH) return `its host is longer than ${MAX_HOST_LENGTH} characters`;
   // `http://9001` reads as the address 0.0.35.41, which nobody means.
   if (isIPv4(url.hostname) && !authority.startsWith(url.hostname)) return `its host reads as ${url.hostname}`;
   return undefined;

@@ -83,7 +83,7 @@ const CASES: readonly (Answers & { readonly probe: object; readonly saw: RegExp 
     good: (req, res) =>
       void res.writeHead(req.headers.authorization === `Bearer ${SECRET}` ? 200 : 401).end("healthy"),
     bad: (req, res) => void res.end(`who is ${req.headers.authorization}?`),
-    saw: /^200, expected a body with "healthy", found a part of switch\.probe\.headers \(not shown\)$/,
+    saw: /^200, expected a body with "healthy", found a part of the probe's headers \(not shown\)$/,
   },
 ];
 

@@ -360,6 +360,7 @@ const BAD_BACKENDS: readonly (readonly [yaml: string, expected: string])[] = [
   ["v1: http://a:0", "the host or the port is not valid"],
   ["v1: http://a:65536", "the host or the port is not valid"],
   ["v1: http://9001", "its host reads as 0.0.35.41"],
+  [`v1: http://${"a".repeat(255)}`, "its host is longer than 254 characters"],
   ['v1: "http://a b"', "a space or a backslash"],
   ['v1: "http://a\\\\b"', "a space or a backslash"],
   ["v1: 9001", "found 9001"],
