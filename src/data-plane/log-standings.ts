@@ -6,7 +6,7 @@ import type { Logger } from "pino";
 import type { Clock } from "../core/clock.ts";
 import { type ChangeSum, ChangeSums } from "../telemetry/change-sums.ts";
 import type { PoolWatch } from "./backend/pool.ts";
-import type { StandingEvent } from "./backend/standing.ts";
+import type { StandingEvent } from "./backend/standing-events.ts";
 
 const SENTENCES: Readonly<Record<StandingEvent, string>> = {
   degraded: "backend degraded: it takes less until fewer of its answers are bad",

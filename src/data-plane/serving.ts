@@ -9,7 +9,8 @@ import { systemClock } from "../core/clock.ts";
 import { ProxyError } from "../core/errors.ts";
 import type { Version } from "../core/version.ts";
 import type { Backend } from "./backend/backend.ts";
-import { type MembersChange, Pool } from "./backend/pool.ts";
+import type { MembersChange } from "./backend/members.ts";
+import { Pool } from "./backend/pool.ts";
 import { RoundRobin } from "./pick/round-robin.ts";
 
 export interface Live {

@@ -9,7 +9,8 @@ import type { BackendSnapshot, HealthVerdict } from "../../config/snapshot.ts";
 import { Roster } from "../../core/roster.ts";
 import type { Version } from "../../core/version.ts";
 import type { LongRunning, RunningRequest } from "./running.ts";
-import { Standing, type StandingEvent } from "./standing.ts";
+import { Standing } from "./standing.ts";
+import type { StandingEvent } from "./standing-events.ts";
 
 /** What belongs to a version, and is counted with it. */
 export interface OfVersion {

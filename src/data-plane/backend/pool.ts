@@ -11,7 +11,8 @@ import { Backend, type BackendOwner } from "./backend.ts";
 import type { Balancer, KeyHash } from "./candidates.ts";
 import { Columns } from "./columns.ts";
 import { canSpareOne, judgeAll, restoreSurplus } from "./judging.ts";
-import type { StandingEvent } from "./standing.ts";
+import { type MembersChange, takeMembers } from "./members.ts";
+import type { StandingEvent } from "./standing-events.ts";
 import { Sticky } from "./sticky.ts";
 
 /** What an operator wants to read in the log. */
@@ -37,15 +38,6 @@ export interface PoolOptions {
   /** A clock that never jumps, ms. */
   readonly nowMs: () => number;
   readonly watch: PoolWatch;
-}
-
-/** What a change of the members has done. */
-export interface MembersChange {
-  readonly came: readonly Backend[];
-  readonly left: readonly Backend[];
-  /** Those that stay and were drained by hand, or are no longer. */
-  readonly drained: readonly Backend[];
-  readonly enabled: readonly Backend[];
 }
 
 /** The newest answer's part of the latency; a tenth forgets an old one within some 20 answers. */
@@ -124,32 +116,22 @@ export class Pool implements BackendOwner {
     return other;
   }
 
-  /** A backend whose name stays is the same as before, with all that runs on it. */
+  /** What the primary now knows of its backends. */
   apply({ backends }: PoolSnapshot): MembersChange {
     this.#isChanging = true;
     const hadMembers = this.#backends.length > 0;
-    const before = new Map(this.#backends.map((backend) => [backend.name, backend]));
-    const [came, drained, enabled]: [Backend[], Backend[], Backend[]] = [[], [], []];
-    this.#backends = backends.map((snapshot) => {
-      const known = before.get(snapshot.name);
-      if (known === undefined || known.origin !== snapshot.origin) {
-        const backend = new Backend(snapshot, this);
-        if (hadMembers) backend.standing.warm(this.nowMs());
-        came.push(backend);
-        return backend;
-      }
-      before.delete(snapshot.name);
-      if (known.isDrained !== snapshot.isDrained) (snapshot.isDrained ? drained : enabled).push(known);
-      known.take(snapshot);
-      return known;
+    const { backends: members, change } = takeMembers(this.#backends, backends, (snapshot) => {
+      const backend = new Backend(snapshot, this);
+      if (hadMembers) backend.standing.warm(this.nowMs());
+      return backend;
     });
-    const left = [...before.values()];
-    for (const backend of left) backend.row = -1;
+    this.#backends = members;
+    for (const backend of change.left) backend.row = -1;
     this.#takeRows();
     restoreSurplus(this.#backends, this.#options.config.outlier, this.nowMs());
     this.#isChanging = false;
     this.#judgeAll();
-    return { came, left, drained, enabled };
+    return change;
   }
 
   /** Verdicts come often, and change no row: the balancer, whose preparation may be long, is not told of them. */

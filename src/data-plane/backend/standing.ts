@@ -12,6 +12,7 @@ import type { Outcome } from "../../core/outcome.ts";
 import { Breaker, type BreakerState } from "./breaker.ts";
 import { Outlier } from "./outlier.ts";
 import { SlowStart } from "./slow-start.ts";
+import { eventsBetween, type StandingEvent, type Told, UNREMARKABLE } from "./standing-events.ts";
 import type { TrialPlace } from "./trial.ts";
 
 /** What others have found out, or ordered. */
@@ -22,19 +23,6 @@ export interface Facts {
 }
 
 export type StandingName = "unknown" | "healthy" | "warming" | "degraded" | "unhealthy" | "ejected";
-
-/** What an operator wants to read in the log. */
-export type StandingEvent =
-  | "degraded"
-  | "recovered"
-  | "ejected"
-  | "on trial"
-  | "restored"
-  | "breaker open"
-  | "breaker half-open"
-  | "breaker closed"
-  | "unreachable"
-  | "reachable";
 
 export interface StandingOptions {
   readonly config: Pick<VersionConfig, "outlier" | "breaker" | "slowStartMs">;
@@ -62,11 +50,7 @@ export class Standing {
   readonly #slowStart: SlowStart;
   #facts: Facts;
   #isWarming = false;
-  // What was told last.
-  #wasIn: "in" | "ejected" | "trial" = "in";
-  #wasDegraded = false;
-  #wasReachable = true;
-  #breakerWas: BreakerState = "closed";
+  #told = UNREMARKABLE;
 
   constructor(options: StandingOptions, facts: Facts) {
     const { outlier, breaker, slowStartMs } = options.config;
@@ -189,29 +173,22 @@ export class Standing {
   }
 
   #changed(nowMs: number): void {
-    const events = this.#events();
+    const before = this.#told;
+    this.#told = this.#whatIsTold;
+    const events = eventsBetween(before, this.#told);
     if (events.includes("restored") || events.includes("breaker closed")) this.#slowStart.begin(nowMs);
     this.#isWarming = !this.#slowStart.isOver(nowMs);
     this.#options.onChange();
     for (const event of events) this.#options.onEvent(event);
   }
 
-  /** What is other than it was told last. */
-  #events(): StandingEvent[] {
-    const events: StandingEvent[] = [];
-    const { state, isDegraded } = this.#outlier ?? { state: "in", isDegraded: false };
-    if (state !== this.#wasIn)
-      events.push(state === "in" ? "restored" : state === "trial" ? "on trial" : state);
-    else if (isDegraded !== this.#wasDegraded) events.push(isDegraded ? "degraded" : "recovered");
-    const { breakerState } = this;
-    if (breakerState !== this.#breakerWas) events.push(`breaker ${breakerState}`);
-    const { isReachable } = this.#facts;
-    if (isReachable !== this.#wasReachable) events.push(isReachable ? "reachable" : "unreachable");
-    this.#wasReachable = isReachable;
-    this.#wasIn = state;
-    this.#wasDegraded = isDegraded;
-    this.#breakerWas = breakerState;
-    return events;
+  get #whatIsTold(): Told {
+    return {
+      outlier: this.#outlier?.state ?? "in",
+      isDegraded: this.#outlier?.isDegraded === true,
+      breaker: this.breakerState,
+      isReachable: this.#facts.isReachable,
+    };
   }
 }
 
