@@ -57,6 +57,8 @@ export class Backend implements OfVersion {
   /** Attempts at it are told to its standing; without `outlier` and `breaker` nobody wants to know. */
   readonly isJudged: boolean;
   readonly #owner: BackendOwner;
+  /** As it is known: a doubt that is not settled does not count. */
+  #isKnownReachable = true;
   #snapshot: BackendSnapshot;
 
   constructor(snapshot: BackendSnapshot, owner: BackendOwner) {
@@ -135,11 +137,13 @@ export class Backend implements OfVersion {
 
   setReachable(isReachable: boolean): void {
     this.isReachable = isReachable;
+    this.#isKnownReachable = isReachable;
     this.#learn();
   }
 
   #learn(): void {
-    this.standing.learn(this, this.#owner.nowMs());
+    const { health, isDrained } = this;
+    this.standing.learn({ health, isDrained, isReachable: this.#isKnownReachable }, this.#owner.nowMs());
   }
 }
 

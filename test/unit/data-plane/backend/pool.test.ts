@@ -406,3 +406,13 @@ test("a backend has room up to its limit, and none while it takes nothing", () =
   const { pool: unlimited } = startPool([member("a")]);
   assert.equal(unlimited.roomOf(unlimited.backends[0] as Backend), Number.POSITIVE_INFINITY);
 });
+
+test("a verdict that comes while a backend is in doubt does not make it one that comes back", () => {
+  const { pool, apply, weights, told } = startPool([member("a"), member("b")], { slowStartMs: 10_000 });
+  const [a] = pool.backends;
+  a?.doubt();
+  apply([member("a", { health: "healthy" }), member("b")]);
+  assert.deepEqual(weights(), [0, 1]);
+  a?.setReachable(true);
+  assert.deepEqual([weights(), told], [[1, 1], []]);
+});
