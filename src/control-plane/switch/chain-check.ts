@@ -89,11 +89,16 @@ export class ChainCheck {
       this.#isPreviousUnsure = true;
       return;
     }
-    if (isUnsure && entry.epoch >= expected && entry.epoch <= expected + 1) return this.#accept(placed);
+    if (isUnsure && this.#mayFollow(entry, expected)) return this.#accept(placed);
     if (entry.epoch < expected) {
       return this.#report(line, entry.epoch, `it is out of place, after epoch ${this.#previous?.epoch ?? 0}`);
     }
     this.#early = placed;
+  }
+
+  /** Whether it may follow a line that was changed, or that is missing its entry: by its link, or else by its epoch. */
+  #mayFollow({ prev, epoch }: HistoryEntry, expected: number): boolean {
+    return prev === this.#previous?.hash || (epoch >= expected && epoch <= expected + 1);
   }
 
   /** Whether this line and the one that came too early have changed places. */

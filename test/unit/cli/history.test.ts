@@ -90,6 +90,10 @@ const TAMPERED: Record<string, [(lines: string[]) => string[], string[]]> = {
     (lines) => lines.with(8, named(lines[8]).replace("loopback", "nobody")),
     ["line 9, epoch 9: the line was changed: its hash does not fit its content"],
   ],
+  "a raised epoch": [
+    (lines) => lines.with(2, named(lines[2]).replace('"epoch":3', '"epoch":7')),
+    ["line 3, epoch 7: the line was changed: its hash does not fit its content"],
+  ],
   "garbage in the place of a line": [
     (lines) => lines.with(4, "garbage"),
     ["line 5: the line was changed: it is not an entry any more"],
@@ -180,6 +184,10 @@ const TAMPERED_BACKENDS: Record<string, [(lines: string[]) => string[], string[]
   "a changed backend": [
     (lines) => lines.with(2, named(lines[2]).replaceAll("10.0.0.2", "10.6.6.6")),
     ["line 3, epoch 1: the line was changed: its hash does not fit its content"],
+  ],
+  "a raised epoch of a change of backends": [
+    (lines) => lines.with(2, named(lines[2]).replace('"epoch":1', '"epoch":4')),
+    ["line 3, epoch 4: the line was changed: its hash does not fit its content"],
   ],
   "a removed change of backends": [
     (lines) => without(lines, 2),
