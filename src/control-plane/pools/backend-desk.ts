@@ -5,7 +5,6 @@
  * switched to. The rules are in plan-change.ts, the files in the store's. Who may call is judged before.
  */
 import type { VersionConfig } from "../../config/pool-config.ts";
-import type { BackendSnapshot } from "../../config/snapshot.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { After } from "../../core/timers.ts";
 import type { Version } from "../../core/version.ts";
@@ -15,32 +14,10 @@ import type { Phase } from "../switch/phase.ts";
 import type { NewBackendsEntry, StateStore } from "../switch/state-store.ts";
 import { SwitchRefusal } from "../switch/switch-refusal.ts";
 import type { BackendsCall } from "./backends-call.ts";
-import { type ChangeInForce, type Changes, sourceOf, withoutEffect, withStep } from "./changes.ts";
-import {
-  configuredWeight,
-  type PoolView,
-  planChange,
-  refuseLast,
-  refuseRemovalOfAddress,
-} from "./plan-change.ts";
+import { type ChangeInForce, type Changes, sourceOf, withStep } from "./changes.ts";
+import { type PoolView, planChange, refuseLast, refuseRemovalOfAddress } from "./plan-change.ts";
 import type { Pools } from "./pools.ts";
-
-/** One backend as the calls tell it. */
-export interface ToldBackend {
-  readonly name: string;
-  readonly weight: number;
-  /** null: added by hand. */
-  readonly configured_weight: number | null;
-  readonly drained: boolean;
-  readonly health: BackendSnapshot["health"];
-}
-
-export interface ToldPool {
-  readonly version: Version;
-  readonly backends: readonly ToldBackend[];
-  /** Changes by hand of what is neither in the config nor found by DNS now; kept. */
-  readonly without_effect: readonly string[];
-}
+import { type ToldBackend, type ToldPool, toldPool } from "./told-pool.ts";
 
 export interface BackendsAnswer {
   readonly success: true;
@@ -91,7 +68,7 @@ export class BackendDesk {
   }
 
   get pools(): readonly ToldPool[] {
-    return [...this.#versions.keys()].map((version) => this.#poolOf(version));
+    return [...this.#versions.keys()].map((version) => toldPool(this.#viewOf(version)));
   }
 
   /**
@@ -212,27 +189,8 @@ export class BackendDesk {
 
   /** @param silent null: nothing has changed. */
   #answer(version: Version, message: string, silent: readonly number[] | null): BackendsAnswer {
-    const { backends } = this.#poolOf(version);
+    const { backends } = toldPool(this.#viewOf(version));
     const changed = silent !== null;
     return { success: true, changed, message, version, backends, silent_workers: silent ?? [] };
-  }
-
-  #poolOf(version: Version): ToldPool {
-    const { targets, backends } = this.#viewOf(version);
-    const names = new Set(backends.map(({ name }) => name));
-    const configured = new Set(targets.map(({ origin }) => origin));
-    return {
-      version,
-      backends: backends.map((backend) => ({
-        name: backend.name,
-        weight: backend.weight,
-        configured_weight: configuredWeight(backend.name, { targets, backends }),
-        drained: backend.isDrained,
-        health: backend.health,
-      })),
-      without_effect: withoutEffect(version, { names, configured }, this.#changes).map(
-        (change) => change.backend,
-      ),
-    };
   }
 }
