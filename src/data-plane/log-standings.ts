@@ -5,7 +5,7 @@
 import type { Logger } from "pino";
 import type { Clock } from "../core/clock.ts";
 import { type ChangeSum, ChangeSums } from "../telemetry/change-sums.ts";
-import type { PoolWatch } from "./backend/pool.ts";
+import type { PoolMood, PoolWatch } from "./backend/pool.ts";
 import type { StandingEvent } from "./backend/standing-events.ts";
 
 const SENTENCES: Readonly<Record<StandingEvent, string>> = {
@@ -22,6 +22,12 @@ const SENTENCES: Readonly<Record<StandingEvent, string>> = {
 };
 const WARNINGS: ReadonlySet<StandingEvent> = new Set(["degraded", "ejected", "breaker open", "unreachable"]);
 
+const MOODS: Readonly<Record<PoolMood, string>> = {
+  serving: "a backend is fit again",
+  panicking: "no backend is fit: all are used all the same",
+  shut: "no backend takes requests: they are refused",
+};
+
 export class StandingLog implements PoolWatch {
   readonly #log: Pick<Logger, "info" | "warn">;
   readonly #sums: ChangeSums<StandingEvent>;
@@ -36,9 +42,8 @@ export class StandingLog implements PoolWatch {
     if (sum !== null) this.#tell(sum);
   }
 
-  onPanic(version: string, isPanicking: boolean): void {
-    if (isPanicking) this.#log.warn({ version }, "no backend is fit: all are used all the same");
-    else this.#log.info({ version }, "not all backends are used all the same any more");
+  onMood(version: string, mood: PoolMood): void {
+    this.#log[mood === "serving" ? "info" : "warn"]({ version }, MOODS[mood]);
   }
 
   /** To be called about every second. */

@@ -119,6 +119,6 @@ function createPlainPool(config: VersionConfig, versionIndex: number): Pool {
     maxInFlight: Number.POSITIVE_INFINITY,
     maxRetries: Number.POSITIVE_INFINITY,
     nowMs: systemClock.nowMs,
-    watch: { onStanding: () => {}, onPanic: () => {} },
+    watch: { onStanding: () => {}, onMood: () => {} },
   });
 }

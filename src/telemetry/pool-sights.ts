@@ -62,6 +62,7 @@ const LABELS: readonly StandingLabel[] = [
   "healthy",
   "warming",
   "degraded",
+  "breaker-open",
   "ejected",
   "unhealthy",
 ];

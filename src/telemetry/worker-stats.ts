@@ -78,7 +78,14 @@ export interface PoolStats {
   readonly breakers: readonly ("closed" | "half-open" | "open")[] | null;
 }
 
-export type StandingLabel = "unknown" | "healthy" | "warming" | "degraded" | "unhealthy" | "ejected";
+export type StandingLabel =
+  | "unknown"
+  | "healthy"
+  | "warming"
+  | "degraded"
+  | "unhealthy"
+  | "ejected"
+  | "breaker-open";
 
 export interface ProcessStats {
   readonly cpuUserSeconds: number;

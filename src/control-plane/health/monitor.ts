@@ -38,6 +38,14 @@ const SHORTEST_WAIT_MS = 10;
 /** How often it is looked whether the prober itself is late. */
 const LATE_LOOK_MS = 1_000;
 
+/** A verdict is never taken back to `unknown`. */
+const SENTENCES: Readonly<Record<HealthVerdict, string>> = {
+  unknown: "backend unknown: it has not been probed enough",
+  healthy: "backend healthy, as its probes say",
+  degraded: "backend degraded: a probe was bad",
+  unhealthy: "backend unhealthy: too many probes in a row were bad",
+};
+
 export class Monitor {
   readonly #parts: MonitorParts;
   readonly #after: After;
@@ -176,8 +184,7 @@ export class Monitor {
   #tellVerdict({ backend, verdict }: Watched, report: ProbeReport): void {
     const { log, onVerdict } = this.#parts;
     const fields = { version: backend.version, backend: backend.name, verdict, saw: report.saw };
-    if (verdict === "healthy") log.info(fields, "the probes give a backend another verdict");
-    else log.warn(fields, "the probes give a backend another verdict");
+    log[verdict === "healthy" ? "info" : "warn"](fields, SENTENCES[verdict]);
     onVerdict(backend, verdict, report);
   }
 

@@ -79,9 +79,13 @@ export class Breaker {
       return true;
     }
     if (nowMs < this.#openUntilMs) return false;
-    this.#state = "half-open";
-    this.#trial.begin();
+    this.#halfOpen();
     return true;
+  }
+
+  /** The backend was away, and is back: whether it is well now is asked at once. */
+  tryNow(): void {
+    if (this.#state === "open") this.#halfOpen();
   }
 
   /** With nothing held against the backend. */
@@ -96,6 +100,11 @@ export class Breaker {
     const { consecutiveFailures, minRequests, errorRatio } = this.#config;
     if (this.#failuresInRow >= consecutiveFailures) return true;
     return this.#window.count >= minRequests && this.#window.ratio >= errorRatio;
+  }
+
+  #halfOpen(): void {
+    this.#state = "half-open";
+    this.#trial.begin();
   }
 
   #open(nowMs: number): void {

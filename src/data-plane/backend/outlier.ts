@@ -99,9 +99,13 @@ export class Outlier {
       return true;
     }
     if (nowMs < this.#ejectedUntilMs) return false;
-    this.#state = "trial";
-    this.#trial.begin();
+    this.#beginTrial();
     return true;
+  }
+
+  /** The backend was away, and is back: whether it is well now is asked at once. */
+  tryNow(): void {
+    if (this.#state === "ejected") this.#beginTrial();
   }
 
   /** Puts it back, with nothing held against it but how often it was ejected. */
@@ -115,6 +119,11 @@ export class Outlier {
   get #isTooBad(): boolean {
     const { errorRatio } = this.#config;
     return this.#window.ratio >= errorRatio || this.#window.recentRatio >= errorRatio;
+  }
+
+  #beginTrial(): void {
+    this.#state = "trial";
+    this.#trial.begin();
   }
 
   #eject(nowMs: number): void {

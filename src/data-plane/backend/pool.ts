@@ -18,9 +18,15 @@ import { Sticky } from "./sticky.ts";
 /** What an operator wants to read in the log. */
 export interface PoolWatch {
   onStanding(backend: Backend, event: StandingEvent): void;
-  /** No backend is fit, and all are used all the same; or one is fit again. At most once a second. */
-  onPanic(version: Version, isPanicking: boolean): void;
+  /** At most once a second. */
+  onMood(version: Version, mood: PoolMood): void;
 }
+
+/**
+ * How a pool does: its fit backends are used, none is fit and all are used all the same, or none takes a request. Full
+ * ones are fit.
+ */
+export type PoolMood = "serving" | "panicking" | "shut";
 
 export interface PoolOptions {
   readonly config: VersionConfig;
@@ -60,7 +66,7 @@ export class Pool implements BackendOwner {
   #judged = new Float64Array(0);
   /** Several changes come at once: they are judged together, after the last of them. */
   #isChanging = false;
-  #wasPanicking = false;
+  #moodWas: PoolMood = "serving";
   /** Nothing to choose: the usual case of a version in the short form costs nothing. */
   #only: Backend | null = null;
   #epoch = 0;
@@ -191,9 +197,10 @@ export class Pool implements BackendOwner {
       this.#isChanging = false;
       this.#judgeAll();
     }
-    if (this.isPanicking === this.#wasPanicking) return;
-    this.#wasPanicking = this.isPanicking;
-    this.#options.watch.onPanic(this.version, this.isPanicking);
+    const mood = this.#mood;
+    if (mood === this.#moodWas) return;
+    this.#moodWas = mood;
+    this.#options.watch.onMood(this.version, mood);
   }
 
   /** How long it took to begin an answer, from when the request was sent. */
@@ -202,6 +209,11 @@ export class Pool implements BackendOwner {
     const before = latencyMs[row];
     if (before === undefined) return;
     latencyMs[row] = before === 0 ? ms : before + (ms - before) * LATENCY_PART;
+  }
+
+  get #mood(): PoolMood {
+    if (this.isPanicking) return "panicking";
+    return this.#judged.some((weight) => weight > 0) ? "serving" : "shut";
   }
 
   #judgeAll(): void {

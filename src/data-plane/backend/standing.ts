@@ -22,7 +22,14 @@ export interface Facts {
   readonly isReachable: boolean;
 }
 
-export type StandingName = "unknown" | "healthy" | "warming" | "degraded" | "unhealthy" | "ejected";
+export type StandingName =
+  | "unknown"
+  | "healthy"
+  | "warming"
+  | "degraded"
+  | "unhealthy"
+  | "ejected"
+  | "breaker-open";
 
 export interface StandingOptions {
   readonly config: Pick<VersionConfig, "outlier" | "breaker" | "slowStartMs">;
@@ -78,6 +85,7 @@ export class Standing {
   name(nowMs: number): StandingName {
     if (!this.#facts.isReachable || this.#facts.health === "unhealthy") return "unhealthy";
     if (this.isEjected) return "ejected";
+    if (this.breakerState === "open") return "breaker-open";
     if (this.#facts.health === "degraded" || this.#outlier?.isDegraded === true) return "degraded";
     if (!this.#slowStart.isOver(nowMs)) return "warming";
     return this.#facts.health;
@@ -120,8 +128,12 @@ export class Standing {
     this.#facts = copy(facts);
     if (!isServing(before) && isServing(facts)) {
       this.#slowStart.begin(nowMs);
-      // A connection that opens again says less: one that fails every other time must not be forgiven each time.
+      // A connection that opens again says less: it is tried at once, but nothing is forgiven.
       if (before.isDrained || before.health === "unhealthy") this.#forgive(nowMs);
+    }
+    if (!before.isReachable && facts.isReachable) {
+      this.#outlier?.tryNow();
+      this.#breaker?.tryNow();
     }
     this.#changed(nowMs);
   }
@@ -135,12 +147,6 @@ export class Standing {
   /** It cannot be spared: back as if it had passed its trial. */
   restore(nowMs: number): void {
     this.#outlier?.restore(nowMs);
-    this.#changed(nowMs);
-  }
-
-  /** By hand: nothing is held against it any more. */
-  reset(nowMs: number): void {
-    this.#forgive(nowMs);
     this.#changed(nowMs);
   }
 

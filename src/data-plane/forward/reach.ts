@@ -14,7 +14,7 @@ import type { ConnectionPool } from "./connection-pool.ts";
 const FIRST_LOOK_MS = 10;
 /** From the second time on; each wait is twice the one before. */
 const FIRST_WAIT_MS = 50;
-const LONGEST_WAIT_MS = 2_000;
+const LONGEST_WAIT_MS = 1_000;
 /** Workers must not knock in step. */
 const JITTER = 0.2;
 

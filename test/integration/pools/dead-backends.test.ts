@@ -58,6 +58,20 @@ test(
   },
 );
 
+test("when all are dead, the first one back serves soon though every breaker is open", LIMIT, async (t) => {
+  const { proxy, backends, backend } = await startScene(t, { pool: { breaker: {} }, workers: 2 });
+  const clients = startClients(t, { port: proxy.port, connections: 16, paceMs: 20 });
+  await clients.more(200);
+  await Promise.all(backends.map((each) => each.kill()));
+  await clients.more(2_000);
+  await backend("b").start();
+  const startMs = performance.now();
+  await waitUntil("it serves", () => clients.since(startMs).some((seen) => seen.backend === "b"), {
+    limitMs: BACK_LIMIT_MS,
+  });
+  t.diagnostic(`served ${(performance.now() - startMs).toFixed(0)} ms after it listened`);
+});
+
 test(
   "when all backends are dead every request is refused at once, and the first one back serves soon",
   LIMIT,

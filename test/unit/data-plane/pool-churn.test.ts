@@ -112,7 +112,7 @@ async function startChurn(t: TestContext) {
       maxInFlight: MOST_IN_FLIGHT,
       maxRetries: 3,
       nowMs: () => coarse.nowMs,
-      watch: { onStanding: () => {}, onPanic: () => {} },
+      watch: { onStanding: () => {}, onMood: () => {} },
     });
   const reach = new Reach({
     connections: (backend) => scene.pool(backend),

@@ -36,7 +36,7 @@ function poolOf(members: Members): Pool {
     maxInFlight: Number.POSITIVE_INFINITY,
     maxRetries: Number.POSITIVE_INFINITY,
     nowMs: () => 0,
-    watch: { onStanding: () => {}, onPanic: () => {} },
+    watch: { onStanding: () => {}, onMood: () => {} },
   });
   pool.apply(snapshotOf(members));
   return pool;

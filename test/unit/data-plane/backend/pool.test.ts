@@ -79,7 +79,7 @@ function startPool(
     nowMs: () => clock.nowMs,
     watch: {
       onStanding: ({ name }, event) => void told.push(`${name.slice("http://".length)} ${event}`),
-      onPanic: (_, isPanicking) => void told.push(isPanicking ? "panic" : "calm"),
+      onMood: (_, mood) => void told.push(mood),
     },
   });
   const apply = (backends: readonly BackendSnapshot[]) => pool.apply({ version: "v1", backends });
@@ -315,6 +315,8 @@ test("a pool of one is never ejected, and its breaker opens all the same", () =>
   broken.attempt("a", "failed", 4);
   assert.deepEqual([broken.pool.pick(0), broken.pool.isPanicking], [null, false]);
   broken.pass(5);
+  const moods = broken.told.filter((each) => /^(shut|serving|panicking)$/.test(each));
+  assert.deepEqual(moods, ["shut", "serving"]);
   assert.equal(broken.pool.pick(0)?.name, "http://a");
   broken.attempt("a", "good", 2);
   assert.deepEqual([broken.pool.pick(0)?.name, broken.balancer.picks], ["http://a", 1]);
@@ -341,14 +343,14 @@ test("that all are used is told once, and that it is over, at most once a second
   apply(ill);
   assert.deepEqual(told, []);
   pass(3);
-  assert.deepEqual(told, ["panic"]);
+  assert.deepEqual(told, ["panicking"]);
   apply(well);
   apply(ill);
   pass(1);
-  assert.deepEqual(told, ["panic"]);
+  assert.deepEqual(told, ["panicking"]);
   apply(well);
   pass(2);
-  assert.deepEqual(told, ["panic", "calm"]);
+  assert.deepEqual(told, ["panicking", "serving"]);
 });
 
 test("a backend that comes later climbs over slow_start, beside those that stay", () => {

@@ -199,12 +199,22 @@ test("probes that pass again restore an ejected backend; a connection that opens
   assert.equal(standing.isEjected, false);
 });
 
-test("a reset by hand forgives everything", () => {
+test("one that was away and takes connections again is tried at once, and nothing is forgiven", () => {
   const { standing, told } = scene({ breaker: BREAKER });
   noteAll(standing, "F".repeat(30));
-  standing.reset(1_000);
-  assert.deepEqual([look(standing, 1_000), standing.breakerState], [[1, "healthy"], "closed"]);
-  assert.deepEqual(told.slice(-3), [".", "restored", "breaker closed"]);
+  standing.learn({ ...WELL, isReachable: false }, 1_000);
+  assert.deepEqual([standing.isEjected, standing.breakerState], [true, "open"]);
+  standing.learn(WELL, 2_000);
+  assert.deepEqual(told.slice(-3), ["on trial", "breaker half-open", "reachable"]);
+  assert.notEqual(look(standing, 2_000)[0], 0, "the first of the trial may come");
+  noteAll(standing, "F");
+  assert.deepEqual([look(standing, 2_000)[0], standing.isEjected, standing.breakerState], [0, true, "open"]);
+});
+
+test("one whose breaker is open is called so", () => {
+  const { standing } = scene({ outlier: null, breaker: BREAKER });
+  noteAll(standing, "F".repeat(30));
+  assert.deepEqual(look(standing), [0, "breaker-open"]);
 });
 
 test("what says nothing of the backend changes nothing", () => {

@@ -82,7 +82,7 @@ export async function startRetryScene(t: TestContext, setting: Setting = {}) {
     maxInFlight: Number.POSITIVE_INFINITY,
     maxRetries,
     nowMs: () => 0,
-    watch: { onStanding: () => {}, onPanic: () => {} },
+    watch: { onStanding: () => {}, onMood: () => {} },
   });
   pool.apply({ version: "v1", backends: members });
   const limits = {
