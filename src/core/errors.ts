@@ -127,7 +127,7 @@ export const FORWARD_ERRORS = {
     status: 504,
     source: "proxy",
     about:
-      "the version was switched away from and switch.drain.deadline passed, or the daemon is ending and server.shutdown_grace passed",
+      "the version was switched away from, or the backend drained or removed, and switch.drain.deadline passed; or the daemon is ending and server.shutdown_grace passed",
     proxyStatus: "proxy_internal_response",
   },
   LOOP_DETECTED: {

@@ -533,9 +533,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   cutForDrain(): void {
     if (this.#phase === ANSWERED) return this.#leaveUpload();
     if (this.#phase > ANSWERED) return;
-    const why = this.#context.ending.isEnding
-      ? "the proxy is ending"
-      : `${this.backend.version} was switched away from`;
+    const why = this.#context.ending.isEnding ? "the proxy is ending" : whyDrained(this.backend);
     this.#fail("DRAIN_DEADLINE", `${why}, and the time to finish is over`);
   }
 
@@ -581,6 +579,11 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#context.load.inFlight--;
     this.#context.onEnd(this);
   }
+}
+
+function whyDrained({ row, isDrained, origin, version }: Backend): string {
+  if (row === -1) return `${origin} has left ${version}`;
+  return isDrained ? `${origin} was drained` : `${version} was switched away from`;
 }
 
 /** Of all requests without a body: nothing is ever told to it. */

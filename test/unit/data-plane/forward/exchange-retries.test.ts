@@ -1,6 +1,7 @@
 /** What a request that failed at one backend of a pool does at another: when, how often, and what everybody is told. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { BackendSnapshot } from "../../../../src/config/snapshot.ts";
 import type { RetryCondition } from "../../../../src/core/retry-conditions.ts";
 import type { RawClient } from "../../../support/raw-client.ts";
 import { waitUntil } from "../../../support/wait.ts";
@@ -607,4 +608,22 @@ test("a retry that is sent again takes the place of itself; 0 is no place at all
   await none.head(0);
   none.accepted[0]?.[0]?.end();
   assert.deepEqual(await over(refused), [502, "finished"]);
+});
+
+test("a request that a drain cuts is told what was drained", limit, async (t) => {
+  const scene = await startRetryScene(t, { backends: 1 });
+  const said: string[] = [];
+  scene.context.onFailure = (_, __, message) => void said.push(message.split(",", 1)[0] ?? "");
+  const name = scene.pool.backends[0]?.name ?? "";
+  const known = { name, origin: name, addresses: [], weight: 1, health: "unknown" } as const;
+  const cutAfter = (backends: readonly BackendSnapshot[]): void => {
+    const { exchange } = scene.send();
+    scene.pool.apply({ version: "v1", backends });
+    exchange.cutForDrain();
+  };
+  cutAfter([{ ...known, isDrained: false }]);
+  cutAfter([{ ...known, isDrained: true }]);
+  scene.pool.apply({ version: "v1", backends: [{ ...known, isDrained: false }] });
+  cutAfter([]);
+  assert.deepEqual(said, ["v1 was switched away from", `${name} was drained`, `${name} has left v1`]);
 });
