@@ -3,7 +3,12 @@
  *
  * Knows nothing of how the daemon works: it hears what is written, what callers are told, and what a start finds.
  */
-import { type Changes, NO_CHANGES } from "../../src/control-plane/pools/changes.ts";
+import {
+  type ChangeInForce,
+  type Changes,
+  keyOf,
+  NO_CHANGES,
+} from "../../src/control-plane/pools/changes.ts";
 import { changesDigest } from "../../src/control-plane/switch/backends-file.ts";
 import type { Phase } from "../../src/control-plane/switch/phase.ts";
 import { INVARIANTS, Violation } from "./truth.ts";
@@ -67,6 +72,7 @@ export class ChangesTruth {
 }
 
 function digestIn(file: string | null): string | null {
-  const { sha256 } = JSON.parse(file ?? "{}") as { readonly sha256?: string };
-  return sha256 ?? null;
+  if (file === null) return null;
+  const { changes } = JSON.parse(file) as { readonly changes: readonly ChangeInForce[] };
+  return changesDigest(new Map(changes.map((change) => [keyOf(change.version, change.backend), change])));
 }

@@ -138,7 +138,7 @@ export const MUTANTS: readonly Mutant[] = [
     breaks: INVARIANTS.changes,
     how: "a change that failed half way is not taken back",
     file: `${SWITCH}/backends-writer`,
-    from: "if (!(await saysBefore())) await write(before);",
+    from: "if (!(await saysBefore())) await writeBefore();",
     to: "",
   },
   {

@@ -80,6 +80,12 @@ export class SimDisk {
     this.#folder.sync();
   }
 
+  /** Taken away by hand. */
+  take(name: string): void {
+    this.#folder.unlink(name);
+    this.#folder.sync();
+  }
+
   #mounted(act: Act): StateFs {
     const nameOf = (path: unknown): string => {
       const text = String(path);

@@ -16,19 +16,29 @@ export const BACKENDS_FILE = ".backends.json";
 const FORMAT = 1;
 const MAX_BYTES = 8 * 1024 * 1024;
 
+export interface BackendsState {
+  readonly changes: Changes;
+  /**
+   * The hash of the last entry of backends when it was written; null: there was none. The changes need not be what
+   * that entry tells of: somebody may have taken the file away, to go back to the config.
+   */
+  readonly follows: string | null;
+}
+
 export type BackendsFileContent =
   | { readonly kind: "missing" }
-  | { readonly kind: "sound"; readonly changes: Changes }
+  | ({ readonly kind: "sound" } & BackendsState)
   /** `reason` is a sentence without its full stop. */
   | { readonly kind: "damaged"; readonly reason: string };
 
 const fileSchema = z.strictObject({
   format: z.literal(FORMAT),
   changes: z.array(changeSchema).max(MAX_CHANGES),
+  follows: z.string().nullable(),
   sha256: z.string(),
 });
 
-/** What the file is checked by, and what the history says of it. */
+/** What the history says of what is in force. */
 export function changesDigest(changes: Changes): string {
   return sha256(canonicalJson([...changes.values()]));
 }
@@ -41,10 +51,11 @@ export async function readBackendsFile(folder: string, fs: StateFs = nodeFs): Pr
 /** Replaces `.backends.json`, like `replaceFile`. */
 export async function writeBackendsFile(
   folder: string,
-  changes: Changes,
+  state: BackendsState,
   options: replaced.ReplaceOptions,
 ): Promise<void> {
-  const file = { format: FORMAT, changes: [...changes.values()], sha256: changesDigest(changes) };
+  const { changes, follows } = state;
+  const file = { format: FORMAT, changes: [...changes.values()], follows, sha256: checksum(state) };
   await replaced.replaceFile(folder, BACKENDS_FILE, `${JSON.stringify(file, null, 2)}\n`, options);
 }
 
@@ -55,8 +66,15 @@ function judge(bytes: Buffer): BackendsFileContent {
   if (!parsed.success) return damaged("is not what this release writes");
   const changes = toChanges(parsed.data.changes);
   if (changes.size !== parsed.data.changes.length) return damaged("names a backend twice");
-  if (changesDigest(changes) !== parsed.data.sha256) return damaged("was changed: its checksum does not fit");
-  return { kind: "sound", changes };
+  const { follows } = parsed.data;
+  if (checksum({ changes, follows }) !== parsed.data.sha256) {
+    return damaged("was changed: its checksum does not fit");
+  }
+  return { kind: "sound", changes, follows };
+}
+
+function checksum({ changes, follows }: BackendsState): string {
+  return sha256(canonicalJson({ changes: [...changes.values()], follows }));
 }
 
 function parseJson(text: string): unknown {

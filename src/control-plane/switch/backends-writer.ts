@@ -17,12 +17,17 @@ export function backendsTask(
   entry: NewBackendsEntry,
   { before, after }: ChangesWrite,
 ): WriteTask<BackendsEntry> {
-  const write = (changes: Changes, beforeReplacing?: () => void): Promise<void> =>
-    writeBackendsFile(folder, changes, { wallMs: clock.wallMs(), fs, beforeReplacing });
+  /** The hash of the last entry of backends before this one, and of this one. */
+  let lastBefore: string | null = null;
+  let last: string | null = null;
+  const write = (changes: Changes, follows: string | null, beforeReplacing?: () => void): Promise<void> =>
+    writeBackendsFile(folder, { changes, follows }, { wallMs: clock.wallMs(), fs, beforeReplacing });
+  const writeBefore = (): Promise<void> => write(before, lastBefore);
   const digestBefore = changesDigest(before);
   const saysBefore = async (): Promise<boolean> => {
     const file = await readBackendsFile(folder, fs);
-    return file.kind === "sound" && changesDigest(file.changes) === digestBefore;
+    if (file.kind !== "sound" || file.follows !== lastBefore) return false;
+    return changesDigest(file.changes) === digestBefore;
   };
   return {
     file: BACKENDS_FILE,
@@ -34,24 +39,28 @@ export function backendsTask(
      * Before the entry the file says what is in force: without one, a crash between the two would look like a reset by
      * hand. One that could not be read, or that says something else, is replaced by what is in force now.
      */
-    async prepare(undoWith) {
+    async prepare(history, undoWith) {
+      lastBefore = history.entries.lastOfBackends?.hash ?? null;
       if (await saysBefore()) return;
       undoWith(async () => {
         await sweepLeftovers(folder, BACKENDS_FILE, fs);
         await syncFolder(fs, folder);
       });
-      await write(before);
+      await writeBefore();
     },
-    append: (history) =>
-      history.append({
+    async append(history) {
+      const sealed = await history.append({
         ...entry,
         epoch: history.entries.last?.epoch ?? 0,
         from_nothing: before.size === 0,
         changes_sha256: changesDigest(after),
-      }),
-    replace: (refuseGivenUp) => write(after, refuseGivenUp),
+      });
+      last = sealed.hash;
+      return sealed;
+    },
+    replace: (refuseGivenUp) => write(after, last, refuseGivenUp),
     async restore() {
-      if (!(await saysBefore())) await write(before);
+      if (!(await saysBefore())) await writeBefore();
     },
     sweep: () => sweepLeftovers(folder, BACKENDS_FILE, fs),
   };

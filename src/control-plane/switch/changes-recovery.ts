@@ -5,7 +5,7 @@
  * |------------------|--------------------------------------------------------|--------------------------|---------------|
  * | gone             | any                                                    | none (a reset by hand)   | stays gone    |
  * | sound            | none, damaged, or no entry of backends                 | the file                 | stays         |
- * | sound            | its last entry of backends tells of the same           | the file                 | stays         |
+ * | sound            | its last entry of backends is the one it follows       | the file                 | stays         |
  * | sound            | its last entry is one step further                     | the file with that step  | mended        |
  * | sound            | tells of something else, and can be gone through       | what the history makes   | mended        |
  * | sound            | tells of something else, and cannot                    | the file                 | stays         |
@@ -58,7 +58,8 @@ export function recoverChanges(
 ): ChangesRecovery {
   if (file.kind === "missing") return { changes: NO_CHANGES, isToMend: false };
   const known = file.kind === "sound" ? file.changes : null;
-  if (last !== null && !(known !== null && isToldBy(last, known))) {
+  const isLatest = file.kind === "sound" && file.follows === last?.hash;
+  if (last !== null && !isLatest) {
     const further = known === null ? null : oneStepFurther(known, last);
     const made = further ?? replay.resultFor(last);
     if (made !== null) return { changes: made, isToMend: true };
@@ -66,13 +67,8 @@ export function recoverChanges(
   return { changes: known ?? NO_CHANGES, isToMend: false };
 }
 
-/** Whether `entry` tells that these are in force. */
-export function isToldBy(entry: BackendsEntry, changes: Changes): boolean {
-  return changesDigest(changes) === entry.changes_sha256;
-}
-
 function oneStepFurther(changes: Changes, entry: BackendsEntry): Changes | null {
   const step = { version: entry.version, backend: entry.backend, inForce: entry.in_force };
   const after = withStep(changes, step);
-  return isToldBy(entry, after) ? after : null;
+  return changesDigest(after) === entry.changes_sha256 ? after : null;
 }

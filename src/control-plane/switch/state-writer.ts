@@ -25,7 +25,7 @@ export interface WriteTask<Entry extends HistoryEntry> {
   /** What a restart may bring about when a step failed and cannot be taken back either: `may serve v2`. */
   readonly risk: { readonly ofPreparing: string; readonly ofReplacing: string };
   /** Before the entry the file says what is in force. `undoWith` names what takes back a first step that fails. */
-  prepare(undoWith: (undo: () => Promise<void>) => void): Promise<void>;
+  prepare(history: HistoryFile, undoWith: (undo: () => Promise<void>) => void): Promise<void>;
   append(history: HistoryFile): Promise<Entry>;
   /** @param refuseGivenUp to be called last before the file is replaced. */
   replace(refuseGivenUp: () => void): Promise<void>;
@@ -77,7 +77,7 @@ export class StateWriter {
 
   async #prepare(task: WriteTask<HistoryEntry>): Promise<void> {
     try {
-      await task.prepare((undo) => {
+      await task.prepare(this.#history, (undo) => {
         this.#undo = undo;
       });
       this.#undo = null;

@@ -68,7 +68,7 @@ export async function recoverBackends(
     return { changes, damage, repaired: null };
   }
   try {
-    await writeBackendsFile(folder, changes, { wallMs: clock.wallMs(), fs });
+    await writeBackendsFile(folder, { changes, follows: last?.hash ?? null }, { wallMs: clock.wallMs(), fs });
     const repaired = `${BACKENDS_FILE} has been mended to what the history says`;
     return { changes, damage: [], repaired };
   } catch (error) {

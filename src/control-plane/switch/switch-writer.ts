@@ -38,7 +38,7 @@ export function switchTask(parts: WriteParts, entry: NewSwitchEntry): WriteTask<
      * the entry and `.version` would look like a reset by hand, and the entry would tell of what does not serve.
      * One that could not be read may as well be missing.
      */
-    async prepare(undoWith) {
+    async prepare(_history, undoWith) {
       if ((await read()).kind !== "sound") {
         // It may be there and not durable: an entry that outlives it would tell of what does not serve.
         undoWith(async () => {

@@ -31,7 +31,7 @@ test("as many changes as there may be, of the longest names that a call may have
       drained: false,
     });
   }
-  await writeBackendsFile(folder, changes, { wallMs: 0, fs: nodeFs });
+  await writeBackendsFile(folder, { changes, follows: null }, { wallMs: 0, fs: nodeFs });
   const file = await readBackendsFile(folder);
   assert.equal(file.kind, "sound", JSON.stringify(file).slice(0, 200));
   assert.ok(file.kind === "sound" && file.changes.size === MAX_CHANGES);

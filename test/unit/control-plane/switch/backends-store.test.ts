@@ -144,11 +144,12 @@ test("a reset by hand in the middle of the history is understood when the file i
 });
 
 /** In force before the change to B: nothing, never; A; A, and the file is garbage and mended by the start. */
-const STARTS: Record<string, { first: boolean; spoil?: (disk: SimDisk) => void }> = {
+const STARTS: Record<string, { first: boolean; spoil?: (disk: SimDisk) => void; isReset?: true }> = {
   "the first change": { first: false },
   "a later change": { first: true },
   "a change after the file was lost": { first: true, spoil: (disk) => disk.put(FILE, "?") },
   "a change, the file a directory": { first: true, spoil: (disk) => disk.put(FILE, null) },
+  "a change after a reset by hand": { first: true, spoil: (disk) => disk.take(FILE), isReset: true },
 };
 const quietly: Step = async () => undefined;
 
@@ -163,7 +164,7 @@ async function diskOf({ first, spoil }: (typeof STARTS)[string]): Promise<SimDis
 }
 
 for (const [name, scene] of Object.entries(STARTS)) {
-  const before = scene.first ? [A] : [];
+  const before = scene.first && scene.isReset !== true ? [A] : [];
   test(`${name}, killed or without power at any moment of start and change: what was acknowledged is in force, or the one in flight`, async (t) => {
     let crashes = 0;
     for (let at = 0, isOver = false; !isOver; at++) {
