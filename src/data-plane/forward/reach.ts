@@ -10,8 +10,11 @@ import type { After } from "../../core/timers.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { ConnectionPool } from "./connection-pool.ts";
 
-/** A process that is killed loses its connections one by one: its listener may be the last that goes. */
-const FIRST_LOOK_MS = 10;
+/**
+ * A process that is killed loses its connections one by one, and its listener may be the last that goes: the first look
+ * is taken after so long, and what it finds is believed when it is still so after as long again.
+ */
+const LOOK_MS = 10;
 /** From the second time on; each wait is twice the one before. */
 const FIRST_WAIT_MS = 50;
 const LONGEST_WAIT_MS = 1_000;
@@ -28,6 +31,8 @@ export interface ReachParts {
 export class Reach {
   readonly #parts: ReachParts;
   readonly #lost = new Set<Backend>();
+  /** Those of the lost ones that have lost a connection again since the look that runs began. */
+  readonly #lostAgain = new Set<Backend>();
   #isClosed = false;
 
   constructor(parts: ReachParts) {
@@ -36,10 +41,11 @@ export class Reach {
 
   /** No connection to it could be made, or one broke off under a request: it may be dead. */
   doubt(backend: Backend): void {
-    if (this.#isClosed || this.#lost.has(backend) || !backend.hasOthers) return;
+    if (this.#isClosed || !backend.hasOthers) return;
+    if (this.#lost.has(backend)) return void this.#lostAgain.add(backend);
     this.#lost.add(backend);
     backend.doubt();
-    this.#parts.after(FIRST_LOOK_MS, () => this.#knock(backend, 0));
+    this.#parts.after(LOOK_MS, () => this.#knock(backend, 0));
   }
 
   /** The worker ends. */
@@ -54,18 +60,41 @@ export class Reach {
 
   /** @param waitMs what was waited before; 0: it is the first time. */
   #knock(backend: Backend, waitMs: number): void {
-    if (this.#isClosed || backend.row === -1) return void this.#lost.delete(backend);
+    if (this.#isNobodys(backend)) return;
+    this.#lostAgain.delete(backend);
+    const lookAgain = (): void => void this.#parts.after(LOOK_MS, () => this.#believe(backend, waitMs));
     const knocking = this.#parts.connections(backend).openSpare((error) => {
-      if (error === null) return this.#regain(backend);
-      if (waitMs === 0) backend.setReachable(false);
-      this.#wait(backend, waitMs === 0 ? FIRST_WAIT_MS : Math.min(waitMs * 2, LONGEST_WAIT_MS));
+      if (error === null) lookAgain();
+      else this.#giveUp(backend, waitMs);
     });
     // No room: others open connections to it now, and will tell if they cannot.
-    if (knocking === null) this.#regain(backend);
+    if (knocking === null) lookAgain();
   }
 
-  #regain(backend: Backend): void {
+  /** It took a connection a moment ago. */
+  #believe(backend: Backend, waitMs: number): void {
+    if (this.#isNobodys(backend)) return;
+    const { active, idle } = this.#parts.connections(backend).load;
+    if (active + idle === 0) return this.#giveUp(backend, waitMs);
+    // It takes nothing meanwhile, so what can still break off under a request is soon gone.
+    if (this.#lostAgain.has(backend))
+      return void this.#parts.after(LOOK_MS, () => this.#knock(backend, waitMs));
     this.#lost.delete(backend);
     backend.setReachable(true);
+  }
+
+  #giveUp(backend: Backend, waitMs: number): void {
+    if (waitMs === 0) backend.setReachable(false);
+    this.#wait(backend, waitMs === 0 ? FIRST_WAIT_MS : Math.min(waitMs * 2, LONGEST_WAIT_MS));
+  }
+
+  /** It has left, or the worker ends. */
+  #isNobodys(backend: Backend): boolean {
+    const isNobodys = this.#isClosed || backend.row === -1;
+    if (isNobodys) {
+      this.#lost.delete(backend);
+      this.#lostAgain.delete(backend);
+    }
+    return isNobodys;
   }
 }

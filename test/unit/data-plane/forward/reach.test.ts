@@ -82,7 +82,9 @@ test(
     assert.equal(pool.weightOf(backend), 0);
     const { server } = await startBackend(t, undefined, { port });
     pass();
-    await waitUntil("it is back, and climbs", () => pool.weightOf(backend) > 0);
+    await waitUntil("a connection opens", () => waits.length === 1);
+    assert.deepEqual([pool.weightOf(backend), pass()], [0, 10]);
+    assert.ok(pool.weightOf(backend) > 0, "it is back, and climbs");
     assert.equal(backend.standing.name(0), "warming");
     assert.equal(connections.idle.length, 1, "the connection waits for traffic");
     assert.equal(waits.length, 0);
@@ -96,8 +98,39 @@ test("one that only broke off a connection is back at once, and need not climb",
   reach.doubt(backend);
   assert.deepEqual([pool.weightOf(backend), backend.standing.name(0)], [0, "unknown"]);
   pass();
-  await waitUntil("it is back", () => pool.weightOf(backend) > 0);
+  await waitUntil("a connection opens", () => waits.length === 1);
+  assert.deepEqual([pool.weightOf(backend), pass()], [0, 10]);
   assert.deepEqual([pool.weightOf(backend), backend.standing.name(0), waits.length], [1, "unknown", 0]);
+  server.closeAllConnections();
+});
+
+test("a process that dies takes one more connection and loses it: it is not believed", limit, async (t) => {
+  const { server, port } = await startBackend(t);
+  const { pool, backend, reach, waits, pass, connections } = startReach(t, port);
+  reach.doubt(backend);
+  pass();
+  await waitUntil("a connection opens", () => waits.length === 1);
+  server.close();
+  server.closeAllConnections();
+  await waitUntil("it is closed again", () => connections.idle.length === 0);
+  pass();
+  assert.deepEqual([pool.weightOf(backend), backend.standing.name(0)], [0, "unhealthy"]);
+  assert.equal(waits[0]?.ms, 50, "it is looked for again");
+});
+
+test("one that breaks off another request while it is looked at is looked at again", limit, async (t) => {
+  const { server, port } = await startBackend(t);
+  const { pool, backend, reach, waits, pass } = startReach(t, port);
+  reach.doubt(backend);
+  pass();
+  await waitUntil("a connection opens", () => waits.length === 1);
+  reach.doubt(backend);
+  pass();
+  assert.deepEqual([pool.weightOf(backend), backend.standing.name(0), waits.length], [0, "unknown", 1]);
+  assert.equal(pass(), 10, "anew");
+  await waitUntil("a connection opens", () => waits.length === 1);
+  pass();
+  assert.equal(pool.weightOf(backend), 1);
   server.closeAllConnections();
 });
 
