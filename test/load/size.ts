@@ -29,7 +29,7 @@ const SHORT: Size = {
   drain: { sockets: 500, windowSeconds: 5 },
   switches: 20,
   pools: { connections: 32, requests: 3_000, slowStartMs: 4_000 },
-  soak: { warmUpMs: 5_000, durationMs: 15_000 },
+  soak: { warmUpMs: 3_000, durationMs: 5_000 },
 };
 
 export const SIZE: Size = sizeOf(process.env.TEST_LOAD);
