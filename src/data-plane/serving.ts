@@ -2,16 +2,13 @@
  * What this worker serves now: one immutable value that a request reads once, so that a switch never
  * splits a request. Replaced whole by one assignment.
  */
-import { initialPools } from "../config/initial-pools.ts";
 import type { VersionConfig } from "../config/pool-config.ts";
 import type { PoolsSnapshot, Snapshot } from "../config/snapshot.ts";
-import { systemClock } from "../core/clock.ts";
 import { ProxyError } from "../core/errors.ts";
 import type { Version } from "../core/version.ts";
 import type { Backend } from "./backend/backend.ts";
 import type { MembersChange } from "./backend/members.ts";
-import { Pool } from "./backend/pool.ts";
-import { RoundRobin } from "./pick/round-robin.ts";
+import type { Pool } from "./backend/pool.ts";
 
 export interface Live {
   readonly epoch: number;
@@ -21,10 +18,9 @@ export interface Live {
 export interface ServingOptions {
   readonly versions: readonly VersionConfig[];
   readonly snapshot: Snapshot;
-  /** When left out, the backends of the config. */
-  readonly pools?: PoolsSnapshot;
-  /** How a version's pool is made; when left out, each takes its backends in turn. */
-  readonly createPool?: (config: VersionConfig, versionIndex: number) => Pool;
+  readonly pools: PoolsSnapshot;
+  /** Makes a version's pool, without backends. */
+  readonly createPool: (config: VersionConfig, versionIndex: number) => Pool;
 }
 
 export class Serving {
@@ -35,11 +31,10 @@ export class Serving {
   #backends: readonly Backend[];
   #current: Live;
 
-  constructor({ versions, snapshot, createPool = createPlainPool, pools }: ServingOptions) {
-    const given = pools ?? initialPools(versions);
+  constructor({ versions, snapshot, createPool, pools }: ServingOptions) {
     this.pools = versions.map(createPool);
-    this.#revision = given.revision;
-    this.#applyMembers(given);
+    this.#revision = pools.revision;
+    this.#applyMembers(pools);
     this.#backends = this.#members;
     this.#current = this.#live(snapshot);
   }
@@ -108,17 +103,4 @@ export class Serving {
       return pool === undefined ? [] : [pool.apply(each)];
     });
   }
-}
-
-function createPlainPool(config: VersionConfig, versionIndex: number): Pool {
-  return new Pool({
-    config,
-    versionIndex,
-    balancer: new RoundRobin({ seed: 0, worker: 0, workers: 1 }),
-    needsLatency: false,
-    maxInFlight: Number.POSITIVE_INFINITY,
-    maxRetries: Number.POSITIVE_INFINITY,
-    nowMs: systemClock.nowMs,
-    watch: { onStanding: () => {}, onMood: () => {} },
-  });
 }

@@ -7,9 +7,10 @@
 import type { Config } from "../../src/config/schema.ts";
 import type { Birth } from "../../src/control-plane/workers/fleet.ts";
 import { Hold } from "../../src/data-plane/hold.ts";
-import { Serving } from "../../src/data-plane/serving.ts";
+import type { Serving } from "../../src/data-plane/serving.ts";
 import { SwitchOrders } from "../../src/data-plane/switch-orders.ts";
 import type { FromWorker, PrepareReport, SwitchOrder } from "../../src/ipc/messages.ts";
+import { servingOf } from "../support/pools-of.ts";
 import type { SimTime } from "./sim-time.ts";
 
 type Answer = Extract<FromWorker, { type: "prepared" | "held" | "applied" }>;
@@ -51,7 +52,7 @@ export class SimWorker {
   constructor(pid: number, slot: number, birth: Birth, config: Config, time: SimTime) {
     this.pid = pid;
     this.slot = slot;
-    this.serving = new Serving({ versions: config.backends, snapshot: birth.snapshot });
+    this.serving = servingOf(config.backends, birth.snapshot);
     this.hold = new Hold(
       { maxRequests: 1_000, maxBytes: 1_000_000 },
       { after: (ms, run) => time.after(this, ms, run), soon: (run) => void time.after(this, 0, run) },

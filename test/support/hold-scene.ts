@@ -20,10 +20,11 @@ import { keepAliveLines } from "../../src/data-plane/listener/client-connection.
 import { HttpListener } from "../../src/data-plane/listener/http-listener.ts";
 import { createPipeline } from "../../src/data-plane/pipeline.ts";
 import { Recorder } from "../../src/data-plane/record/record.ts";
-import { Serving, type ServingOptions } from "../../src/data-plane/serving.ts";
+import type { Serving, ServingOptions } from "../../src/data-plane/serving.ts";
 import type { RawBackend } from "./backend.ts";
 import { onTestEnd, type TestEnd } from "./cleanup.ts";
 import { ManualTimers } from "./manual-timers.ts";
+import { servingOf } from "./pools-of.ts";
 import { openRaw, type RawClient } from "./raw-client.ts";
 import { waitUntil } from "./wait.ts";
 
@@ -97,7 +98,7 @@ export async function startHoldScene(
   } as unknown as Config;
   const snapshot = { activeVersion: "v1", epoch: 0 };
   const { createPool } = options;
-  const serving = new Serving({ versions: config.backends, snapshot, ...(createPool && { createPool }) });
+  const serving = servingOf(config.backends, snapshot, { ...(createPool && { createPool }) });
   const pools = new ConnectionPools(config, { index: 0, workers: 1 }, serving.backends);
   const pool = pools.of;
   const recorder = new Recorder(serving.pools);

@@ -13,14 +13,14 @@ import type { BackendSnapshot } from "../../../src/config/snapshot.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { afterInBackground } from "../../../src/core/timers.ts";
 import type { Backend } from "../../../src/data-plane/backend/backend.ts";
-import { Pool } from "../../../src/data-plane/backend/pool.ts";
+import type { Pool } from "../../../src/data-plane/backend/pool.ts";
 import { Reach } from "../../../src/data-plane/forward/reach.ts";
 import { RetryPolicy } from "../../../src/data-plane/forward/retry-policy.ts";
 import { Drains } from "../../../src/data-plane/listener/drain.ts";
-import { RoundRobin } from "../../../src/data-plane/pick/round-robin.ts";
 import { PoolOrders } from "../../../src/data-plane/pool-orders.ts";
 import { startBackend } from "../../support/backend.ts";
 import { startHoldScene } from "../../support/hold-scene.ts";
+import { poolOf } from "../../support/pools-of.ts";
 import { waitUntil } from "../../support/wait.ts";
 
 const ROUNDS = 120;
@@ -104,15 +104,12 @@ async function startChurn(t: TestContext) {
   );
   let coarse = { nowMs: 1_000_000 };
   const createPool = (config: VersionConfig, versionIndex: number): Pool =>
-    new Pool({
-      config,
+    poolOf(config, {
       versionIndex,
-      balancer: new RoundRobin({ seed: 0, worker: 0, workers: 1 }),
       needsLatency: true,
       maxInFlight: MOST_IN_FLIGHT,
       maxRetries: 3,
       nowMs: () => coarse.nowMs,
-      watch: { onStanding: () => {}, onMood: () => {} },
     });
   const reach = new Reach({
     connections: (backend) => scene.pool(backend),

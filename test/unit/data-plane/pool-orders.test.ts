@@ -9,8 +9,8 @@ import type { Backend } from "../../../src/data-plane/backend/backend.ts";
 import { ConnectionPools } from "../../../src/data-plane/forward/pools.ts";
 import { Drains } from "../../../src/data-plane/listener/drain.ts";
 import { PoolOrders } from "../../../src/data-plane/pool-orders.ts";
-import { Serving } from "../../../src/data-plane/serving.ts";
 import { onTestEnd, type TestEnd } from "../../support/cleanup.ts";
+import { memberOf, servingOf } from "../../support/pools-of.ts";
 
 const UPSTREAM = {
   connectTimeoutMs: 1_000,
@@ -25,15 +25,7 @@ const UPSTREAM = {
   resolvers: [],
 };
 
-const member = (name: string, more: Partial<BackendSnapshot> = {}): BackendSnapshot => ({
-  name: `http://${name}`,
-  origin: `http://${name}`,
-  addresses: [],
-  weight: 1,
-  isDrained: false,
-  health: "unknown",
-  ...more,
-});
+const member = (name: string, more: Partial<BackendSnapshot> = {}) => memberOf(`http://${name}`, more);
 
 const snapshot = (revision: number, backends: readonly BackendSnapshot[]): PoolsSnapshot => ({
   revision,
@@ -43,11 +35,7 @@ const snapshot = (revision: number, backends: readonly BackendSnapshot[]): Pools
 function startOrders(t: TestEnd, backends: readonly BackendSnapshot[]) {
   const versions = [versionOfOne("v1", "http://a")];
   const config = { backends: versions, upstream: UPSTREAM } as unknown as Config;
-  const serving = new Serving({
-    versions,
-    snapshot: { activeVersion: "v1", epoch: 0 },
-    pools: snapshot(1, backends),
-  });
+  const serving = servingOf(versions, { activeVersion: "v1", epoch: 0 }, { pools: snapshot(1, backends) });
   const connections = new ConnectionPools(config, { index: 0, workers: 1 }, serving.backends);
   const cancelled: Backend[] = [];
   const drains = new Drains(systemClock);

@@ -4,12 +4,12 @@ import { test } from "node:test";
 import { versionOfOne } from "../../../src/config/pool-config.ts";
 import type { BackendSnapshot } from "../../../src/config/snapshot.ts";
 import { systemClock } from "../../../src/core/clock.ts";
-import { Pool } from "../../../src/data-plane/backend/pool.ts";
-import { RoundRobin } from "../../../src/data-plane/pick/round-robin.ts";
+import type { Pool } from "../../../src/data-plane/backend/pool.ts";
 import type { BackendReport } from "../../../src/data-plane/prepare.ts";
 import { type OneOfPool, preparePool } from "../../../src/data-plane/prepare-pool.ts";
 import type { ProbeReport } from "../../../src/health/probe.ts";
 import type { PrepareReport } from "../../../src/ipc/messages.ts";
+import { memberOf, poolOf } from "../../support/pools-of.ts";
 import { waitUntil } from "../../support/wait.ts";
 
 const limit = { timeout: 20_000 };
@@ -27,27 +27,14 @@ const refused = (probe = BAD): BackendReport => ({ passed: false, probes: [probe
 
 type Members = readonly Partial<BackendSnapshot>[];
 
-function poolOf(members: Members): Pool {
-  const pool = new Pool({
-    config: versionOfOne("v2", "http://b0"),
-    versionIndex: 1,
-    balancer: new RoundRobin({ seed: 0, worker: 0, workers: 1 }),
-    needsLatency: false,
-    maxInFlight: Number.POSITIVE_INFINITY,
-    maxRetries: Number.POSITIVE_INFINITY,
-    nowMs: () => 0,
-    watch: { onStanding: () => {}, onMood: () => {} },
-  });
+function startPool(members: Members): Pool {
+  const pool = poolOf(versionOfOne("v2", "http://b0"), { versionIndex: 1 });
   pool.apply(snapshotOf(members));
   return pool;
 }
 
 function snapshotOf(members: Members) {
-  const backends = members.map((member, i): BackendSnapshot => {
-    const origin = `http://b${i}`;
-    const usual = { addresses: [], weight: 1, isDrained: false, health: "unknown" } as const;
-    return { name: origin, origin, ...usual, ...member };
-  });
+  const backends = members.map((member, i) => memberOf(`http://b${i}`, member));
   return { version: "v2", backends };
 }
 
@@ -83,7 +70,7 @@ function startGate(pool: Pool, terms: { readyRatio?: number; isBrief?: boolean; 
 const four: Members = [{}, {}, {}, {}];
 
 test("all backends that take traffic must pass, and only they are asked", limit, async () => {
-  const gate = startGate(poolOf([{}, { isDrained: true }, { weight: 0 }, {}]));
+  const gate = startGate(startPool([{}, { isDrained: true }, { weight: 0 }, {}]));
   assert.deepEqual([...gate.asked.keys()], ["http://b0", "http://b3"]);
   gate.end(0, passed());
   gate.end(3, passed());
@@ -106,7 +93,7 @@ test("all backends that take traffic must pass, and only they are asked", limit,
 });
 
 test("one bad backend refuses a pool of which all must pass, and names it", limit, async () => {
-  const gate = startGate(poolOf(four));
+  const gate = startGate(startPool(four));
   for (const host of [0, 1, 3]) gate.end(host, passed());
   gate.end(2, refused());
   const report = await gate.ended;
@@ -127,7 +114,7 @@ for (const [readyRatio, needed] of [
     limit,
     async () => {
       for (const good of [needed, needed - 1]) {
-        const gate = startGate(poolOf(four), { readyRatio });
+        const gate = startGate(startPool(four), { readyRatio });
         for (let host = 0; host < 4; host++) gate.end(host, host < good ? passed() : refused());
         const report = await gate.ended;
         assert.deepEqual([report.passed, report.backends.needed], [good === needed, needed]);
@@ -137,14 +124,14 @@ for (const [readyRatio, needed] of [
 }
 
 test("a ratio that is no whole number in binary asks for no backend too many", limit, async () => {
-  const gate = startGate(poolOf(Array(100).fill({})), { readyRatio: 0.07 });
+  const gate = startGate(startPool(Array(100).fill({})), { readyRatio: 0.07 });
   for (let host = 0; host < 100; host++) gate.end(host, host < 7 ? passed() : refused());
   assert.equal((await gate.ended).backends.needed, 7);
 });
 
 test("a bad backend does not refuse while the ratio can still be reached", limit, async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
-  const gate = startGate(poolOf(four), { readyRatio: 0.5 });
+  const gate = startGate(startPool(four), { readyRatio: 0.5 });
   gate.end(0, refused());
   gate.end(1, refused());
   gate.end(2, passed());
@@ -160,7 +147,7 @@ test(
   "once the ratio can no longer be reached, what still runs is given up after a moment",
   limit,
   async () => {
-    const gate = startGate(poolOf(four), { readyRatio: 0.75 });
+    const gate = startGate(startPool(four), { readyRatio: 0.75 });
     gate.end(0, refused());
     gate.end(1, refused());
     const report = await gate.ended;
@@ -174,7 +161,7 @@ test(
   "once the ratio is reached the others may still pass, and be warm, but are not waited for",
   limit,
   async () => {
-    const gate = startGate(poolOf(four), { readyRatio: 0.5 });
+    const gate = startGate(startPool(four), { readyRatio: 0.5 });
     gate.end(0, passed());
     gate.end(1, passed());
     await new Promise((resolve) => setImmediate(resolve));
@@ -187,7 +174,7 @@ test(
 );
 
 test("whether a version lives one good backend says, at once", limit, async () => {
-  const gate = startGate(poolOf(four), { isBrief: true });
+  const gate = startGate(startPool(four), { isBrief: true });
   gate.end(3, refused());
   gate.end(1, passed());
   const report = await gate.ended;
@@ -196,7 +183,7 @@ test("whether a version lives one good backend says, at once", limit, async () =
 });
 
 test("no backend that takes traffic is refused at once", limit, async () => {
-  const report = await startGate(poolOf([{ isDrained: true }, { weight: 0 }])).ended;
+  const report = await startGate(startPool([{ isDrained: true }, { weight: 0 }])).ended;
   assert.deepEqual(report, {
     passed: false,
     probes: [],
@@ -206,7 +193,7 @@ test("no backend that takes traffic is refused at once", limit, async () => {
 });
 
 test("with time to wait, backends may still come", limit, async () => {
-  const pool = poolOf([]);
+  const pool = startPool([]);
   const gate = startGate(pool, { waitMs: 15_000 });
   pool.apply(snapshotOf([{}]));
   await waitUntil("the backend to be asked", () => gate.asked.size === 1);
@@ -215,13 +202,13 @@ test("with time to wait, backends may still come", limit, async () => {
 });
 
 test("a gate that waits for backends ends when it is told to", limit, async () => {
-  const gate = startGate(poolOf([]), { waitMs: 15_000 });
+  const gate = startGate(startPool([]), { waitMs: 15_000 });
   gate.stop.abort();
   assert.equal((await gate.ended).passed, false);
 });
 
 test("a backend that leaves its pool meanwhile does not count", limit, async () => {
-  const pool = poolOf(four);
+  const pool = startPool(four);
   const gate = startGate(pool);
   pool.apply(snapshotOf([{}, {}, {}]));
   for (const host of [0, 1, 2]) gate.end(host, passed());
@@ -245,7 +232,7 @@ test("at most 32 backends of 1,000 are probed at a time, and every one is", limi
       });
     return passed([GOOD, GOOD, GOOD]);
   };
-  const terms = { pool: poolOf(Array(1_000).fill({})), readyRatio: 1, isBrief: false, waitMs: 0 };
+  const terms = { pool: startPool(Array(1_000).fill({})), readyRatio: 1, isBrief: false, waitMs: 0 };
   const report = await preparePool(terms, one, systemClock, new AbortController().signal);
   assert.deepEqual([report.passed, most, probed], [true, 32, 3_000]);
   assert.equal(report.backends.good.length, 1_000);

@@ -4,10 +4,10 @@ import { test } from "node:test";
 import { versionOfOne } from "../../../src/config/pool-config.ts";
 import type { Config } from "../../../src/config/schema.ts";
 import { Hold } from "../../../src/data-plane/hold.ts";
-import { Serving } from "../../../src/data-plane/serving.ts";
 import { SwitchOrders } from "../../../src/data-plane/switch-orders.ts";
 import type { PrepareReport, SnapshotOrder, SwitchOrder } from "../../../src/ipc/messages.ts";
 import { ManualTimers } from "../../support/manual-timers.ts";
+import { servingOf } from "../../support/pools-of.ts";
 
 const CONFIG = {
   backends: ["v1", "v2", "v3"].map((version) => versionOfOne(version, "http://127.0.0.1:9")),
@@ -33,7 +33,7 @@ const apply = (activeVersion: string, epoch: number, release: number | null = nu
 /** A worker that serves v1; `done` is what it did to others, in its order. */
 function startOrders() {
   const done: string[] = [];
-  const serving = new Serving({ versions: CONFIG.backends, snapshot: { activeVersion: "v1", epoch: 0 } });
+  const serving = servingOf(CONFIG.backends, { activeVersion: "v1", epoch: 0 });
   const timers = new ManualTimers();
   const hold = new Hold({ maxRequests: 10, maxBytes: 1_000 }, timers);
   const gates: { signal: AbortSignal; finish(): void }[] = [];

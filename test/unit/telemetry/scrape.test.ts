@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { initialPools } from "../../../src/config/initial-pools.ts";
 import { versionOfOne } from "../../../src/config/pool-config.ts";
 import type { ExpositionFormat } from "../../../src/telemetry/exposition.ts";
 import type { SwitchView, WorkerSource } from "../../../src/telemetry/families.ts";
@@ -14,6 +13,7 @@ import {
   type WorkerStats,
 } from "../../../src/telemetry/worker-stats.ts";
 import { ManualClock } from "../../support/manual-clock.ts";
+import { poolsOf } from "../../support/pools-of.ts";
 
 const CONFIG = {
   backends: [versionOfOne("v1", "http://10.0.0.1:9000"), versionOfOne("v2", "http://10.0.0.2:9000")],
@@ -131,7 +131,7 @@ function startMetrics(changes: Partial<Daemon> = {}) {
       drains: [],
       lastProbes: new Map(),
     },
-    pools: { pools: initialPools(CONFIG.backends), probeOf: () => null },
+    pools: { pools: poolsOf(CONFIG.backends), probeOf: () => null },
     ...changes,
   };
   const workers: WorkerSource = {
@@ -434,7 +434,7 @@ test("a backend that has left its pool leaves no series, though a worker and a g
   const now = "http://10.0.0.9:9000";
   daemon.stats = new Map([[1, { ...stats(), pools: [poolOf("v2", gone)] }]]);
   daemon.switch = { ...daemon.switch, lastProbes: gateOf(true) };
-  daemon.pools = { ...daemon.pools, pools: initialPools([versionOfOne("v2", now)]) };
+  daemon.pools = { ...daemon.pools, pools: poolsOf([versionOfOne("v2", now)]) };
   const text = await metrics.text("prometheus");
   assert.ok(!text.includes(gone));
   const families = parse(text, "prometheus");

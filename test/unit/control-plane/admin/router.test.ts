@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { initialPools } from "../../../../src/config/initial-pools.ts";
 import { versionOfOne } from "../../../../src/config/pool-config.ts";
 import type { AdminDeps } from "../../../../src/control-plane/admin/admin-deps.ts";
 import { createAdminRouter } from "../../../../src/control-plane/admin/router.ts";
@@ -11,6 +10,7 @@ import type { AdminCall } from "../../../../src/core/admin-call.ts";
 import { ProxyError } from "../../../../src/core/errors.ts";
 import type { WorkerStats } from "../../../../src/telemetry/worker-stats.ts";
 import { ManualClock } from "../../../support/manual-clock.ts";
+import { poolsOf } from "../../../support/pools-of.ts";
 
 const CALL: AdminCall = {
   method: "GET",
@@ -102,7 +102,7 @@ function startRouter(changes: Partial<AdminDeps> = {}) {
       text: async (format) => `${format}\n`,
       summary: () => Promise.reject(new ProxyError("INTERNAL_ERROR", "not part of this test")),
     },
-    pools: () => ({ pools: initialPools(deps.config.backends), probeOf: () => null }),
+    pools: () => ({ pools: poolsOf(deps.config.backends), probeOf: () => null }),
     describe: (version) => (version === "v1" ? "http://10.0.0.1:9000" : "http://10.0.0.2:9000"),
     events: { open: () => () => {}, isFull: false, isClosed: false },
     config: {

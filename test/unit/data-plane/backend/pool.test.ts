@@ -6,8 +6,8 @@ import type { BackendSnapshot } from "../../../../src/config/snapshot.ts";
 import type { Outcome } from "../../../../src/core/outcome.ts";
 import type { Backend } from "../../../../src/data-plane/backend/backend.ts";
 import type { Balancer, Candidates } from "../../../../src/data-plane/backend/candidates.ts";
-import { Pool } from "../../../../src/data-plane/backend/pool.ts";
 import type { RunningRequest } from "../../../../src/data-plane/backend/running.ts";
+import { memberOf, poolOf } from "../../../support/pools-of.ts";
 
 /** The first available row, and everything it was told. */
 class First implements Balancer {
@@ -52,15 +52,7 @@ interface Setting {
   readonly whenAllUnhealthy?: "use-all" | "refuse";
 }
 
-const member = (name: string, more: Partial<BackendSnapshot> = {}): BackendSnapshot => ({
-  name: `http://${name}`,
-  origin: `http://${name}`,
-  addresses: [],
-  weight: 1,
-  isDrained: false,
-  health: "unknown",
-  ...more,
-});
+const member = (name: string, more: Partial<BackendSnapshot> = {}) => memberOf(`http://${name}`, more);
 
 function startPool(
   members: readonly BackendSnapshot[],
@@ -69,19 +61,19 @@ function startPool(
   const balancer = new First();
   const clock = { nowMs: 0 };
   const told: string[] = [];
-  const pool = new Pool({
-    config: { ...versionOfOne("v1", "http://a"), ...setting },
-    versionIndex: 0,
-    balancer,
-    needsLatency: false,
-    maxInFlight,
-    maxRetries,
-    nowMs: () => clock.nowMs,
-    watch: {
-      onStanding: ({ name }, event) => void told.push(`${name.slice("http://".length)} ${event}`),
-      onMood: (_, mood) => void told.push(mood),
+  const pool = poolOf(
+    { ...versionOfOne("v1", "http://a"), ...setting },
+    {
+      balancer,
+      maxInFlight,
+      maxRetries,
+      nowMs: () => clock.nowMs,
+      watch: {
+        onStanding: ({ name }, event) => void told.push(`${name.slice("http://".length)} ${event}`),
+        onMood: (_, mood) => void told.push(mood),
+      },
     },
-  });
+  );
   const apply = (backends: readonly BackendSnapshot[]) => pool.apply({ version: "v1", backends });
   apply(members);
   /** So many seconds pass, with a tick in each. */

@@ -2,15 +2,13 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { versionOfOne } from "../../../../src/config/pool-config.ts";
-import type { BackendSnapshot } from "../../../../src/config/snapshot.ts";
 import type { Backend } from "../../../../src/data-plane/backend/backend.ts";
-import { Pool } from "../../../../src/data-plane/backend/pool.ts";
 import { ConnectionPool } from "../../../../src/data-plane/forward/connection-pool.ts";
 import { Reach } from "../../../../src/data-plane/forward/reach.ts";
-import { RoundRobin } from "../../../../src/data-plane/pick/round-robin.ts";
 import { startBackend } from "../../../support/backend.ts";
 import { onTestEnd } from "../../../support/cleanup.ts";
 import { freePort } from "../../../support/free-port.ts";
+import { memberOf, poolOf } from "../../../support/pools-of.ts";
 import { waitUntil } from "../../../support/wait.ts";
 
 const limit = { timeout: 20_000 };
@@ -27,20 +25,10 @@ const LIMITS = {
 
 /** The first backend of the pool is at `port`, where perhaps nobody listens; time passes when the test says so. */
 function startReach(t: TestContext, port: number, backends = 2) {
-  const pool = new Pool({
-    config: { ...versionOfOne("v1", `http://127.0.0.1:${port}`), slowStartMs: 10_000 },
-    versionIndex: 0,
-    balancer: new RoundRobin({ seed: 0, worker: 0, workers: 1 }),
-    needsLatency: false,
-    maxInFlight: Number.POSITIVE_INFINITY,
-    maxRetries: Number.POSITIVE_INFINITY,
-    nowMs: () => 0,
-    watch: { onStanding: () => {}, onMood: () => {} },
-  });
-  const members = Array.from({ length: backends }, (_, i): BackendSnapshot => {
-    const origin = `http://127.0.0.1:${i === 0 ? port : 9}`;
-    return { name: origin, origin, addresses: [], weight: 1, isDrained: false, health: "unknown" };
-  });
+  const pool = poolOf({ ...versionOfOne("v1", `http://127.0.0.1:${port}`), slowStartMs: 10_000 });
+  const members = Array.from({ length: backends }, (_, i) =>
+    memberOf(`http://127.0.0.1:${i === 0 ? port : 9}`),
+  );
   pool.apply({ version: "v1", backends: members });
   const connections = new ConnectionPool(new URL(`http://127.0.0.1:${port}`), LIMITS);
   onTestEnd(t, () => connections.destroy());

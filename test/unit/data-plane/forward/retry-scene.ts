@@ -9,7 +9,6 @@ import type { BackendSnapshot } from "../../../../src/config/snapshot.ts";
 import type { ForwardErrorCode } from "../../../../src/core/errors.ts";
 import type { RetryCondition } from "../../../../src/core/retry-conditions.ts";
 import type { Backend } from "../../../../src/data-plane/backend/backend.ts";
-import { Pool } from "../../../../src/data-plane/backend/pool.ts";
 import { ConnectionPool } from "../../../../src/data-plane/forward/connection-pool.ts";
 import { Exchange } from "../../../../src/data-plane/forward/exchange.ts";
 import type { Ended, ForwardContext } from "../../../../src/data-plane/forward/forward-context.ts";
@@ -21,6 +20,7 @@ import { onTestEnd } from "../../../support/cleanup.ts";
 import { FakeClient } from "../../../support/fake-client.ts";
 import { freePort } from "../../../support/free-port.ts";
 import { requestHead } from "../../../support/heads.ts";
+import { memberOf, poolOf } from "../../../support/pools-of.ts";
 import { RawClient } from "../../../support/raw-client.ts";
 import { waitUntil } from "../../../support/wait.ts";
 
@@ -72,18 +72,16 @@ export async function startRetryScene(t: TestContext, setting: Setting = {}) {
     const { url } = gone.includes(index)
       ? { url: `http://127.0.0.1:${await freePort()}` }
       : await startRawBackend(t, (socket) => void here.push(new RawClient(socket)), { allowHalfOpen: true });
-    members.push({ name: url, origin: url, addresses: [], weight: 1, isDrained: false, health: "unknown" });
+    members.push(memberOf(url));
   }
-  const pool = new Pool({
-    config: { ...versionOfOne("v1", "http://a"), breaker: setting.breaker ?? null },
-    versionIndex: 0,
-    balancer: { reset: () => {}, pick: ({ weights }) => weights.findIndex((weight) => weight > 0) },
-    needsLatency: true,
-    maxInFlight: Number.POSITIVE_INFINITY,
-    maxRetries,
-    nowMs: () => 0,
-    watch: { onStanding: () => {}, onMood: () => {} },
-  });
+  const pool = poolOf(
+    { ...versionOfOne("v1", "http://a"), breaker: setting.breaker ?? null },
+    {
+      balancer: { reset: () => {}, pick: ({ weights }) => weights.findIndex((weight) => weight > 0) },
+      needsLatency: true,
+      maxRetries,
+    },
+  );
   pool.apply({ version: "v1", backends: members });
   const limits = {
     ...POOL_LIMITS,
