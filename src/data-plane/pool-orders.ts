@@ -6,7 +6,7 @@
 import type { PoolsSnapshot } from "../config/snapshot.ts";
 import type { DrainLimits } from "../ipc/messages.ts";
 import type { Backend } from "./backend/backend.ts";
-import type { ConnectionPools } from "./forward/pools.ts";
+import type { ConnectionPools } from "./forward/connection-pools.ts";
 import type { KeepWarm } from "./keep-warm.ts";
 import type { Drains } from "./listener/drain.ts";
 import type { Serving } from "./serving.ts";

@@ -11,7 +11,7 @@ import type { ForwardErrorCode } from "../../src/core/errors.ts";
 import { systemTimers } from "../../src/core/timers.ts";
 import type { Backend } from "../../src/data-plane/backend/backend.ts";
 import type { ConnectionPool } from "../../src/data-plane/forward/connection-pool.ts";
-import { ConnectionPools } from "../../src/data-plane/forward/pools.ts";
+import { ConnectionPools } from "../../src/data-plane/forward/connection-pools.ts";
 import { RetryBudget } from "../../src/data-plane/forward/retry-budget.ts";
 import { RetryPolicy } from "../../src/data-plane/forward/retry-policy.ts";
 import { Hold, type HoldLimits } from "../../src/data-plane/hold.ts";

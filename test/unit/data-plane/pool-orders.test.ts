@@ -6,7 +6,7 @@ import type { Config } from "../../../src/config/schema.ts";
 import type { BackendSnapshot, PoolsSnapshot } from "../../../src/config/snapshot.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import type { Backend } from "../../../src/data-plane/backend/backend.ts";
-import { ConnectionPools } from "../../../src/data-plane/forward/pools.ts";
+import { ConnectionPools } from "../../../src/data-plane/forward/connection-pools.ts";
 import { Drains } from "../../../src/data-plane/listener/drain.ts";
 import { PoolOrders } from "../../../src/data-plane/pool-orders.ts";
 import { onTestEnd, type TestEnd } from "../../support/cleanup.ts";

@@ -1,6 +1,6 @@
 /**
- * Pools: one pool of connections per backend, the only door to it, for traffic and for probes; and the only home of
- * their sizes and time limits.
+ * Connection pools: one pool of connections per backend, the only door to it, for traffic and for probes; and the only
+ * home of their sizes and time limits.
  */
 import type { Config } from "../../config/schema.ts";
 import { looseShareOf, type Share, shareOf, shareOrNone } from "../../core/share.ts";

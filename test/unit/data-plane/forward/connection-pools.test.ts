@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { versionOfOne } from "../../../../src/config/pool-config.ts";
 import type { Config } from "../../../../src/config/schema.ts";
-import { ConnectionPools, poolLimits } from "../../../../src/data-plane/forward/pools.ts";
+import { ConnectionPools, poolLimits } from "../../../../src/data-plane/forward/connection-pools.ts";
 import { startRawBackend } from "../../../support/backend.ts";
 import { backendOf } from "../../../support/backend-of.ts";
 import { onTestEnd } from "../../../support/cleanup.ts";
