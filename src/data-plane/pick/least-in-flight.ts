@@ -3,26 +3,14 @@
  *
  * On one of which only a part counts now (degraded, or just back) each request counts for more.
  */
-import type { Balancer, BalancerKind, BalancerOptions, Candidates } from "./balancer.ts";
-import { Turn } from "./turn.ts";
+import type { BalancerKind, Candidates } from "./balancer.ts";
+import { LeastLoaded } from "./least-loaded.ts";
 
-class LeastInFlight implements Balancer {
-  readonly #turn: Turn;
-
-  constructor(options: BalancerOptions) {
-    this.#turn = new Turn(options);
-  }
-
-  reset({ names }: Candidates): void {
-    this.#turn.reset(names);
-  }
-
+class LeastInFlight extends LeastLoaded {
   pick(candidates: Candidates): number {
-    const start = this.#turn.row;
-    let best = leastOf(candidates, start, candidates.names.length, -1);
-    best = leastOf(candidates, 0, start, best);
-    if (best !== -1) this.#turn.pass(best);
-    return best;
+    const start = this.turn.row;
+    const best = leastOf(candidates, start, candidates.names.length, -1);
+    return this.take(leastOf(candidates, 0, start, best));
   }
 }
 
