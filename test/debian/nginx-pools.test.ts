@@ -3,10 +3,9 @@
  * package nginx.
  */
 import assert from "node:assert/strict";
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { freePort, isPortFree } from "../support/free-port.ts";
+import { writeNginxConfig } from "../support/nginx-config.ts";
 import { startClients } from "../support/pools/clients.ts";
 import { countsOf, told } from "../support/pools/shares.ts";
 import { needPrograms, runProgram, startProgram } from "../support/program.ts";
@@ -33,38 +32,22 @@ interface PoolNginx {
 async function startNginx(t: TestContext, name: string): Promise<PoolNginx> {
   const dir = await tempDir(t, `nginx-${name}`);
   const port = await freePort();
-  const file = join(dir, "nginx.conf");
-  await mkdir(join(dir, "temp"), { recursive: true });
-  const rename = (to: string): Promise<void> => writeFile(file, configText(dir, to, port));
-  await rename(name);
-  const common = ["-p", dir, "-e", join(dir, "error.log"), "-c", file];
-  const output = startProgram(t, "nginx", common);
+  const write = (to: string): Promise<string[]> => writeNginxConfig(dir, httpText(to, port));
+  const args = await write(name);
+  const output = startProgram(t, "nginx", args);
   await waitUntil(`nginx ${name} listens`, async () => !(await isPortFree(port)), { details: output });
   const reload = async (): Promise<void> => {
-    await runProgram("nginx", [...common, "-s", "reload"], { limitMs: COMMAND_LIMIT_MS });
+    await runProgram("nginx", [...args, "-s", "reload"], { limitMs: COMMAND_LIMIT_MS });
   };
+  const rename = async (to: string): Promise<void> => void (await write(to));
   return { name, port, rename, reload };
 }
 
-function configText(dir: string, name: string, port: number): string {
-  const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
-    (kind) => `${kind}_temp_path ${dir}/temp/${kind};`,
-  );
+function httpText(name: string, port: number): string {
   return `
-daemon off;
-${process.getuid?.() === 0 ? "user root;" : ""}
-worker_processes 1;
-pid ${dir}/nginx.pid;
-error_log ${dir}/error.log warn;
-events { worker_connections 1024; }
-http {
-  access_log off;
   keepalive_requests 1000000;
-  ${temp.join("\n  ")}
   map $content_length $bytes { "" 0; default $content_length; }
-  server { listen 127.0.0.1:${port}; location / { return 200 "${name} $bytes"; } }
-}
-`;
+  server { listen 127.0.0.1:${port}; location / { return 200 "${name} $bytes"; } }`;
 }
 
 test(

@@ -2,10 +2,11 @@
  * A real nginx with a server for each version, and two in front of the daemon: one that speaks HTTP/1.1 to it
  * and keeps connections, one that speaks HTTP/1.0, which is what nginx does unless told otherwise.
  */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { TestEnd } from "../support/cleanup.ts";
 import { freePort, isPortFree } from "../support/free-port.ts";
+import { writeNginxConfig } from "../support/nginx-config.ts";
 import { startProgram } from "../support/program.ts";
 import { waitUntil } from "../support/wait.ts";
 
@@ -38,31 +39,17 @@ export async function startNginx(
     files: join(dir, "www", "files"),
   };
   await mkdir(nginx.files, { recursive: true });
-  const file = join(dir, "nginx.conf");
-  await writeFile(file, configText(nginx, ports.daemon, dir));
-  const output = startProgram(t, "nginx", ["-p", dir, "-e", join(dir, "error.log"), "-c", file]);
+  const args = await writeNginxConfig(dir, httpText(nginx, ports.daemon, dir));
+  const output = startProgram(t, "nginx", args);
   await waitUntil("nginx listens", async () => !(await isPortFree(nginx.front10)), { details: output });
   return nginx;
 }
 
-function configText(nginx: Nginx, daemon: number, dir: string): string {
-  const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
-    (name) => `${name}_temp_path ${dir}/${name};`,
-  );
-  const isRoot = process.getuid?.() === 0;
+function httpText(nginx: Nginx, daemon: number, dir: string): string {
   return `
-daemon off;
-${isRoot ? "user root;" : ""}
-worker_processes 1;
-pid ${dir}/nginx.pid;
-error_log ${dir}/error.log warn;
-events { worker_connections 4096; }
-http {
-  access_log off;
   default_type text/plain;
   keepalive_requests 1000000;
   client_max_body_size ${MAX_BODY_BYTES};
-  ${temp.join("\n  ")}
   upstream daemon { server 127.0.0.1:${daemon}; keepalive 8; }
   ${backend("v1", nginx.v1, dir)}
   ${backend("v2", nginx.v2, dir)}
@@ -73,9 +60,7 @@ http {
   server {
     listen 127.0.0.1:${nginx.front10};
     location / { proxy_pass http://127.0.0.1:${daemon}; proxy_http_version 1.0; }
-  }
-}
-`;
+  }`;
 }
 
 /** `/connection` names the connection that the request came over. */

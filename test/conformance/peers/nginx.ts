@@ -1,6 +1,5 @@
 /** nginx as a careful operator would set it in front of one service. */
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { writeNginxConfig } from "../../support/nginx-config.ts";
 import { LIMITS } from "../profiles.ts";
 import { type Peer, type Place, peerTarget } from "./peer.ts";
 
@@ -21,15 +20,10 @@ const nginxPeer: Peer = {
     "upstream_body_idle_timeout",
     "trusted_proxies",
   ],
-  prepare: async (place) => {
-    const file = join(place.dir, "nginx.conf");
-    await mkdir(join(place.dir, "temp"));
-    await writeFile(file, configText(place));
-    return {
-      command: "nginx",
-      args: ["-p", place.dir, "-e", join(place.dir, "error.log"), "-c", file],
-    };
-  },
+  prepare: async (place) => ({
+    command: "nginx",
+    args: await writeNginxConfig(place.dir, httpText(place)),
+  }),
 };
 export const nginx = peerTarget(nginxPeer);
 
@@ -47,21 +41,9 @@ const SMALL_LIMITS = `
     proxy_read_timeout ${LIMITS.responseTimeoutMs}ms;
     if ($request_uri ~ "^.{${LIMITS.maxTargetBytes + 1}}") { return 414; }`;
 
-function configText({ profile, port, backendPort, dir }: Place): string {
-  const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
-    (name) => `${name}_temp_path ${dir}/temp/${name};`,
-  );
+function httpText({ profile, port, backendPort }: Place): string {
   const isTrusting = profile === "trusting";
   return `
-daemon off;
-${process.getuid?.() === 0 ? "user root;" : ""}
-worker_processes 1;
-pid ${dir}/nginx.pid;
-error_log ${dir}/error.log warn;
-events { worker_connections 4096; }
-http {
-  access_log off;
-  ${temp.join("\n  ")}
   # From the documentation of its WebSocket proxying; "" leaves the connection to the backend open otherwise.
   map $http_upgrade $connection_upgrade { default upgrade; "" ""; }
   map $http_x_forwarded_proto $proto { default ${isTrusting ? "$http_x_forwarded_proto" : "$scheme"}; "" $scheme; }
@@ -90,7 +72,5 @@ http {
       proxy_pass_header Server;
       proxy_pass_header Date;
     }
-  }
-}
-`;
+  }`;
 }
