@@ -42,6 +42,16 @@ const BROKEN: readonly { what: string; tree: Record<string, string>; finds: stri
     finds: "core/a.ts may not import http/b.ts",
   },
   {
+    what: "an import of node:http",
+    tree: { "http/a.ts": 'import type { A } from "node:http";\nimport { b } from "node:http";\n' },
+    finds: "http/a.ts may not import node:http",
+  },
+  {
+    what: "a built-in module that core asks for by name",
+    tree: { "core/a.ts": 'const a = process.getBuiltinModule("node:http");\n' },
+    finds: "core/a.ts may not import node:http",
+  },
+  {
     what: "cli that knows a plane",
     tree: { "cli/a.ts": 'import { b } from "../control-plane/b.ts";\n' },
     finds: "cli/a.ts may not import control-plane/b.ts",

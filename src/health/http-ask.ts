@@ -4,7 +4,7 @@
  * For the primary, which carries no traffic: node:http will do, and no slot of a pool is taken. What the backend sees
  * is what a worker's ask sends (same fields, same TLS name and verification), so both judge the same.
  */
-import { type ClientRequest, type IncomingMessage, request as startRequest } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { askFields } from "./ask-fields.ts";
 import type { AnswerFields } from "./judge.ts";
@@ -75,7 +75,7 @@ class HttpAsk {
   #request(): ClientRequest {
     const { method, path } = this.#asked;
     const { maxHeaderBytes, maxHeaderCount } = this.#limits;
-    const request = startRequest({
+    const request = process.getBuiltinModule("node:http").request({
       method,
       path,
       headers: this.#fields(),

@@ -2,9 +2,9 @@
  * Problem: a refusal as `application/problem+json` (RFC 9457), the same for the admin API and for a forward
  * that failed. Used in both planes; holds nothing and sends nothing.
  */
-import { STATUS_CODES } from "node:http";
 import type { AdminAnswer } from "../core/admin-call.ts";
 import { ERROR_CODES, type ErrorCode, type ProxyError } from "../core/errors.ts";
+import { STATUS_PHRASES } from "../core/status-phrases.ts";
 
 export const PROBLEM_TYPE = "application/problem+json";
 
@@ -17,7 +17,7 @@ function membersOf(code: ErrorCode, message: string): Readonly<Record<string, un
   const { status } = ERROR_CODES[code];
   return {
     type: "about:blank",
-    title: STATUS_CODES[status] ?? "Client Closed Request", // 499 is the one status that Node has no phrase for
+    title: STATUS_PHRASES[status] ?? "Client Closed Request", // 499 is the one status that Node has no phrase for
     status,
     detail: message,
     success: false,

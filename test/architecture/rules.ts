@@ -43,6 +43,14 @@ const HOMES: Readonly<Record<string, RegExp>> = {
 /** HTTP that is not ours: what it repairs, drops or holds back, we could no longer promise. Contenders of the bench. */
 const NOWHERE: ReadonlySet<string> = new Set(["http-proxy", "undici"]);
 
+/**
+ * An `import` of them reads every export once, and one of these loads all of undici: 40 ms of CPU for each process that
+ * starts. `process.getBuiltinModule` reads none.
+ */
+const SLOW_TO_IMPORT: ReadonlySet<string> = new Set(["node:http", "node:https"]);
+/** Never part of a start of the daemon. */
+const NOT_THE_DAEMON: ReadonlySet<string> = new Set(["demo", "drill", "own-daemon"]);
+
 /** Parts that must do without some of node: core and wire do no I/O at all, a request needs no disk and no fork. */
 const WITHOUT: readonly { readonly part: string; readonly modules: RegExp }[] = [
   { part: "core", modules: /^node:/ },
@@ -80,6 +88,15 @@ export const RULES: readonly Rule[] = [
     violations: (tree) =>
       eachImport(tree, (_, found) =>
         NOWHERE.has(packageOf(found) ?? "") ? `may not import ${found.to}` : null,
+      ),
+  },
+  {
+    says: "the daemon takes node:http and node:https from process.getBuiltinModule: an import loads undici too",
+    violations: (tree) =>
+      eachImport(tree, (file, { to, isType, isByName }) =>
+        SLOW_TO_IMPORT.has(to) && !isType && !isByName && !NOT_THE_DAEMON.has(file.part)
+          ? `may not import ${to}`
+          : null,
       ),
   },
   {

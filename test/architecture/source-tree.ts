@@ -12,6 +12,8 @@ export interface Import {
   readonly isOurs: boolean;
   /** Erased when compiled: `import type`, or `import("…")` as a type. */
   readonly isType: boolean;
+  /** Taken by `process.getBuiltinModule("…")`. */
+  readonly isByName: boolean;
 }
 
 export interface SourceFile {
@@ -25,6 +27,7 @@ export interface SourceFile {
 
 const STATEMENT = /^(?:import|export)\s+(type\s)?(?:[^'"`;]*?\sfrom\s+)?"([^"]+)"/gm;
 const CALL = /\b(typeof\s+|await\s+)?import\(\s*"([^"]+)"\s*\)/g;
+const BUILTIN = /\bprocess\.getBuiltinModule\(\s*"([^"]+)"\s*\)/g;
 
 /** Every .ts file below `dir`, by path. */
 export function readTree(dir: string): SourceFile[] {
@@ -47,14 +50,15 @@ export function makeTree(texts: Readonly<Record<string, string>>): SourceFile[] 
 
 function importsOf(path: string, text: string): Import[] {
   const found: Import[] = [];
-  const add = (specifier: string, isType: boolean): void => {
+  const add = (specifier: string, isType: boolean, isByName = false): void => {
     const isOurs = specifier.startsWith(".");
     const to = isOurs ? posix.join(posix.dirname(path), specifier) : specifier;
-    found.push({ to, isOurs, isType });
+    found.push({ to, isOurs, isType, isByName });
   };
   for (const [, type, specifier = ""] of text.matchAll(STATEMENT)) add(specifier, type !== undefined);
   for (const [, before = "", specifier = ""] of text.matchAll(CALL))
     add(specifier, !before.startsWith("await"));
+  for (const [, specifier = ""] of text.matchAll(BUILTIN)) add(specifier, false, true);
   return found;
 }
 

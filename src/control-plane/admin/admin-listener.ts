@@ -5,15 +5,7 @@
  * Tight limits, since nobody needs more: small heads, short waits, few connections. What a call does is
  * the router's.
  */
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from "node:http";
-import { createServer as createTlsServer } from "node:https";
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
@@ -21,6 +13,7 @@ import type { AdminTls } from "../../config/schema.ts";
 import type { AdminAnswer, AdminCall } from "../../core/admin-call.ts";
 import { ERROR_CODES, type ErrorCode, ProxyError, StartError } from "../../core/errors.ts";
 import { hostAndPort } from "../../core/host-and-port.ts";
+import { STATUS_PHRASES } from "../../core/status-phrases.ts";
 import { readAdminCall, writeAdminAnswer } from "../../http/admin-exchange.ts";
 import { isStream, writeAdminStream } from "../../http/admin-stream.ts";
 import { PROBLEM_TYPE, problemAnswer, problemBody, problemFromError } from "../../http/problem.ts";
@@ -127,13 +120,15 @@ function makeServer(
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     connectionsCheckingInterval: TIMEOUT_CHECK_MS,
   };
-  if (tls === null) return createServer(limits, onRequest);
+  if (tls === null) return process.getBuiltinModule("node:http").createServer(limits, onRequest);
   const { cert, key, clientCa } = tls;
   const client = clientCa === null ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
-  const server = createTlsServer(
-    { ...limits, cert, key, ...client, minVersion: "TLSv1.2", handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
-    onRequest,
-  );
+  const server = process
+    .getBuiltinModule("node:https")
+    .createServer(
+      { ...limits, cert, key, ...client, minVersion: "TLSv1.2", handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
+      onRequest,
+    );
   server.prependListener("secureConnection", (connection: TLSSocket) => {
     const name = clientNameOf(connection);
     if (name !== undefined) names.set(connection, name);
@@ -174,7 +169,7 @@ function refuseRaw(error: Error & { code?: string }, socket: Duplex & { bytesWri
   const body = problemBody(code, ERROR_CODES[code].about);
   const { status } = ERROR_CODES[code];
   socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${PROBLEM_TYPE}\r\n` +
+    `HTTP/1.1 ${status} ${STATUS_PHRASES[status]}\r\nContent-Type: ${PROBLEM_TYPE}\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n${body}`,
     () => socket.destroy(),
   );

@@ -9,10 +9,11 @@
  * that come ahead of their turn wait, bounded. It starts no timer: the listener looks at all of them
  * (checkTimeLimits). What to do with a request is the pipeline's to say.
  */
-import { STATUS_CODES } from "node:http";
+
 import type { Socket } from "node:net";
 import { FORWARD_ERRORS, type ForwardErrorCode } from "../../core/errors.ts";
 import type { Member } from "../../core/roster.ts";
+import { STATUS_PHRASES } from "../../core/status-phrases.ts";
 import { ChunkedDecoder, type ChunkSink } from "../../wire/chunked-decoder.ts";
 import { Fields } from "../../wire/fields.ts";
 import { findHeadEnd, isHopeless, skipEmptyLines, startsWith } from "../../wire/head-search.ts";
@@ -367,7 +368,7 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
 
   answer(status: number, given: readonly string[], body: string | Buffer, mustClose: boolean): void {
     if (mustClose) this.#isPersistent = false;
-    let lines = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\nDate: ${httpDate()}\r\n`;
+    let lines = `HTTP/1.1 ${status} ${STATUS_PHRASES[status] ?? ""}\r\nDate: ${httpDate()}\r\n`;
     for (let i = 0; i + 1 < given.length; i += 2) lines += `${given[i]}: ${given[i + 1]}\r\n`;
     const bytes = typeof body === "string" ? Buffer.from(body) : body;
     this.beginAnswer(`${lines}Content-Length: ${bytes.length}\r\n`, "length");
