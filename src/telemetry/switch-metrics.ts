@@ -9,24 +9,28 @@ import { METRIC_PREFIX, METRICS } from "./metrics.ts";
 export const SWITCH_PHASES = ["prepare", "persist", "hold", "commit"] as const;
 export type SwitchPhase = (typeof SWITCH_PHASES)[number];
 
-/** How a call ended. Dry runs, no-ops and names that are not configured are no switches. A closed set. */
-export type SwitchOutcome =
-  | "done"
-  | "nothing_to_roll_back"
-  | "in_progress"
-  | "expectation_failed"
-  | "cooling_down"
-  | "gate_refused"
-  | "not_ready"
-  | "write_failed"
-  | "failed";
+const OF_ALL = ["done", "in_progress", "gate_refused", "not_ready", "write_failed", "failed"] as const;
+/** How a call ended, by what made it. Dry runs, no-ops and names that are not configured are no switches. A closed set. */
+const ENDS = {
+  switch: [...OF_ALL, "expectation_failed", "cooling_down"],
+  rollback: [...OF_ALL, "expectation_failed"],
+  "fail-over": OF_ALL,
+} as const;
+/** Of a rollback from a version to itself. */
+const NOTHING = "nothing_to_roll_back";
+
+type SwitchTrigger = keyof typeof ENDS;
+export type SwitchOutcome = (typeof ENDS)[SwitchTrigger][number] | typeof NOTHING;
+
+/** With more of them not all 21 series of each two are there from the start: 64 versions would have 85,000. */
+const MOST_VERSIONS_AT_ZERO = 5;
 
 /** What is counted of a switch that has ended. */
 export interface CountedEnd {
   readonly from: Version;
   readonly to: Version;
   readonly outcome: SwitchOutcome;
-  readonly trigger: "switch" | "rollback" | "fail-over";
+  readonly trigger: SwitchTrigger;
   /** Of the phases that ran. */
   readonly phaseSeconds: Partial<Record<SwitchPhase, number>>;
 }
@@ -52,10 +56,9 @@ export class SwitchMetrics {
       buckets: [...METRICS.switch_duration_seconds.buckets],
       registers: [this.registry],
     });
+    // `increase` does not see the first of its kind when the series begins with it.
     for (const from of versions) {
-      for (const to of versions) {
-        if (from !== to) this.#switches.inc({ from, to, outcome: "done", trigger: "switch" }, 0);
-      }
+      for (const to of versions) this.#zero(from, to, versions.length <= MOST_VERSIONS_AT_ZERO);
     }
     for (const phase of SWITCH_PHASES) this.#durations.zero({ phase });
   }
@@ -66,6 +69,16 @@ export class SwitchMetrics {
       const seconds = phaseSeconds[phase];
       if (seconds !== undefined) this.#durations.observe({ phase }, seconds);
     }
+  }
+
+  #zero(from: Version, to: Version, hasAll: boolean): void {
+    const zero = (outcome: SwitchOutcome, trigger: SwitchTrigger): void =>
+      this.#switches.inc({ from, to, outcome, trigger }, 0);
+    if (from === to) return hasAll ? zero(NOTHING, "rollback") : undefined;
+    if (!hasAll) return zero("done", "switch");
+    for (const outcome of ENDS.switch) zero(outcome, "switch");
+    for (const outcome of ENDS.rollback) zero(outcome, "rollback");
+    for (const outcome of ENDS["fail-over"]) zero(outcome, "fail-over");
   }
 
   /** A name that is not configured (any more) makes no label of its own. */

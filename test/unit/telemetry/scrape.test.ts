@@ -7,6 +7,7 @@ import { METRIC_PREFIX, METRICS, type MetricSpec } from "../../../src/telemetry/
 import type { PoolSource } from "../../../src/telemetry/pool-sights.ts";
 import { createMetrics } from "../../../src/telemetry/scrape.ts";
 import { successRate } from "../../../src/telemetry/summary.ts";
+import { SwitchMetrics } from "../../../src/telemetry/switch-metrics.ts";
 import {
   DURATION_BUCKETS_SECONDS,
   type PoolStats,
@@ -484,6 +485,32 @@ test("switches and their phases are counted; a name that is not configured makes
   assert.equal(counted("persist"), 1);
   assert.equal(counted("commit"), 0);
 });
+
+/** Of each two versions, and of each alone. */
+const ENDS_OF_TWO = 8 + 7 + 6;
+
+for (const [what, count, expected] of [
+  ["every outcome of each trigger is there at 0", 5, 5 * 4 * ENDS_OF_TWO + 5],
+  ["of many versions, that can be very many, only switches that are done are", 6, 6 * 5],
+] as const) {
+  test(`before the first switch ${what}`, async () => {
+    const versions = Array.from({ length: count }, (_, i) => `v${i + 1}`);
+    const text = await new SwitchMetrics(versions).registry.metrics();
+    const series = [...text.matchAll(/^traffic_switching_switches_total\{(.*)\} (\d+)$/gm)];
+    assert.equal(new Set(series.map(([, labels]) => labels)).size, expected);
+    assert.deepEqual(new Set(series.map(([, , value]) => value)), new Set(["0"]));
+    const isThere = (labels: string) => series.some(([, given]) => given === labels);
+    assert.ok(isThere('from="v1",to="v2",outcome="done",trigger="switch"'));
+    for (const rare of [
+      'from="v1",to="v2",outcome="gate_refused",trigger="switch"',
+      'from="v2",to="v1",outcome="write_failed",trigger="rollback"',
+      'from="v1",to="v2",outcome="done",trigger="fail-over"',
+      'from="v1",to="v1",outcome="nothing_to_roll_back",trigger="rollback"',
+    ]) {
+      assert.equal(isThere(rare), count <= 5, rare);
+    }
+  });
+}
 
 test("scrapes at the same time, in both formats, do not disturb each other", async () => {
   const { metrics } = startMetrics();
