@@ -12,6 +12,7 @@ import {
   NO_LENGTH,
   transferCoding,
 } from "./framing.ts";
+import { headOctets } from "./head-octets.ts";
 import type { HeadFault } from "./request-head.ts";
 
 export interface AnswerHead {
@@ -42,10 +43,11 @@ export function readAnswerHead(
   maxCount: number,
   method: string,
 ): AnswerHead | HeadFault {
+  headOctets.take(text);
   STATUS_LINE.lastIndex = 0;
   const line = STATUS_LINE.exec(text);
   if (line === null) return { fault: "its status line is not valid" };
-  const fault = fields.read(text, STATUS_LINE.lastIndex, maxCount, true);
+  const fault = fields.read(headOctets, STATUS_LINE.lastIndex, maxCount, true);
   if (fault !== null) return { fault };
   const minorVersion = line[1] === "1" ? 1 : 0;
   const status = Number(line[2]);

@@ -6,10 +6,12 @@
  * that travels on is cut out of the text it came in. One object serves every head of a worker, one after the other.
  */
 
+import type { HeadOctets } from "./head-octets.ts";
 import { isBlank } from "./lists.ts";
-import { COLON, CR, IS_TEXT, IS_TOKEN, LF } from "./octets.ts";
+import { NameTable } from "./name-table.ts";
+import { COLON, CR, HTAB, IS_TOKEN, LF } from "./octets.ts";
 
-/** What a field is to a proxy. OTHER is everything that just passes. */
+/** What a field is to a proxy; below 31, see kindBit(). OTHER is everything that just passes. */
 export const Kind = {
   OTHER: 0,
   HOST: 1,
@@ -35,7 +37,7 @@ export const Kind = {
   ATTEMPT_COUNT: 20,
 } as const;
 
-const KINDS: ReadonlyMap<string, number> = new Map([
+const KINDS = new NameTable([
   ["host", Kind.HOST],
   ["content-length", Kind.CONTENT_LENGTH],
   ["transfer-encoding", Kind.TRANSFER_ENCODING],
@@ -62,10 +64,10 @@ const KINDS: ReadonlyMap<string, number> = new Map([
   ["x-attempt-count", Kind.ATTEMPT_COUNT],
 ]);
 
-/** Length and first letter of the names above: most names are told apart by these and need no second look. */
-const MAY_BE_KNOWN = new Uint8Array(32 * 32);
-for (const name of KINDS.keys()) MAY_BE_KNOWN[(name.length << 5) | (name.charCodeAt(0) & 31)] = 1;
-const LONGEST_KNOWN = 31;
+/** For sets of kinds in one number. */
+export function kindBit(kind: number): number {
+  return 1 << kind;
+}
 
 /** Places of one field in `#places`: start of the line, end of the name, start and end of the value. */
 const STRIDE = 4;
@@ -76,64 +78,77 @@ export class Fields {
   count = 0;
   /** More than the limit: the rest was not looked at. */
   isTooMany = false;
-  /** The head has a field of this kind. */
-  readonly #has = new Uint8Array(32);
+  /** White space stands between a name and its colon. */
+  hasLoose = false;
+  /** The kinds that the head has, see kindBit(), and those that it has more than once. */
+  #kindBits = 0;
+  #repeatedBits = 0;
+  /** By kind: the first field of it, if there is one. */
+  readonly #firstOf = new Int32Array(32);
   #places = new Int32Array(64 * STRIDE);
   #kinds = new Uint8Array(64);
 
   /**
-   * Takes the field lines of `text` from `start` up to the empty line that ends the head.
+   * Takes the field lines from `start` up to the empty line that ends the head.
    *
    * @param isAnswer white space before a colon is then not refused (RFC 9112 §5.1: a proxy removes it).
    * @returns what is wrong, for people; null when nothing is.
    */
-  read(text: string, start: number, maxCount: number, isAnswer: boolean): string | null {
-    this.text = text;
+  read(octets: HeadOctets, start: number, maxCount: number, isAnswer: boolean): string | null {
+    const { bytes } = octets;
+    this.text = octets.text;
     this.count = 0;
     this.isTooMany = false;
-    this.#has.fill(0);
+    this.hasLoose = false;
+    this.#kindBits = 0;
+    this.#repeatedBits = 0;
     let at = start;
-    while (text.charCodeAt(at) !== CR) {
+    while (bytes[at] !== CR) {
       if (this.count === maxCount) {
         this.isTooMany = true;
         return `more than ${maxCount} header fields`;
       }
       const lineStart = at;
-      while (IS_TOKEN[text.charCodeAt(at)] === 1) at++;
+      while (IS_TOKEN[bytes[at] as number] === 1) at++;
       const nameEnd = at;
-      if (isAnswer) while (isBlank(text.charCodeAt(at))) at++;
-      if (text.charCodeAt(at) !== COLON || nameEnd === lineStart) {
-        const isFolded = isBlank(text.charCodeAt(lineStart));
+      if (isAnswer && isBlank(bytes[at] as number)) {
+        at = behindBlanks(bytes, at);
+        this.hasLoose = true;
+      }
+      if (bytes[at] !== COLON || nameEnd === lineStart) {
+        const isFolded = isBlank(bytes[lineStart] as number);
         return isFolded ? "a folded header field" : "a header field without a valid name";
       }
-      do at++;
-      while (isBlank(text.charCodeAt(at)));
-      const valueStart = at;
-      while (IS_TEXT[text.charCodeAt(at)] === 1) at++;
-      if (text.charCodeAt(at) !== CR || text.charCodeAt(at + 1) !== LF) {
+      const valueStart = behindBlanks(bytes, at + 1);
+      at = octets.nextControl(valueStart);
+      while (bytes[at] === HTAB) at = octets.nextControl(at + 1);
+      if (bytes[at] !== CR || bytes[at + 1] !== LF) {
         return "a header field with a control character, or a line that does not end in CRLF";
       }
       let valueEnd = at;
-      while (valueEnd > valueStart && isBlank(text.charCodeAt(valueEnd - 1))) valueEnd--;
-      this.#add(lineStart, nameEnd, valueStart, valueEnd);
+      while (valueEnd > valueStart && isBlank(bytes[valueEnd - 1] as number)) valueEnd--;
+      this.#add(KINDS.find(bytes, lineStart, nameEnd), lineStart, nameEnd, valueStart, valueEnd);
       at += 2;
     }
-    if (text.charCodeAt(at + 1) !== LF) return "a bare CR";
+    if (bytes[at + 1] !== LF) return "a bare CR";
     this.#places[this.count * STRIDE] = at;
     return null;
   }
 
-  #add(lineStart: number, nameEnd: number, valueStart: number, valueEnd: number): void {
+  #add(kind: number, lineStart: number, nameEnd: number, valueStart: number, valueEnd: number): void {
     const i = this.count++;
     if ((i + 2) * STRIDE > this.#places.length) this.#grow();
     const place = i * STRIDE;
-    this.#places[place] = lineStart;
-    this.#places[place + 1] = nameEnd;
-    this.#places[place + 2] = valueStart;
-    this.#places[place + 3] = valueEnd;
-    const kind = kindOf(this.text, lineStart, nameEnd);
+    const places = this.#places;
+    places[place] = lineStart;
+    places[place + 1] = nameEnd;
+    places[place + 2] = valueStart;
+    places[place + 3] = valueEnd;
     this.#kinds[i] = kind;
-    this.#has[kind] = 1;
+    const bit = kindBit(kind);
+    if ((this.#kindBits & bit) === 0) this.#firstOf[kind] = i;
+    else this.#repeatedBits |= bit;
+    this.#kindBits |= bit;
   }
 
   #grow(): void {
@@ -146,7 +161,22 @@ export class Fields {
   }
 
   has(kind: number): boolean {
-    return this.#has[kind] === 1;
+    return (this.#kindBits & kindBit(kind)) !== 0;
+  }
+
+  /** @param kindBits see kindBit(). */
+  hasAny(kindBits: number): boolean {
+    return (this.#kindBits & kindBits) !== 0;
+  }
+
+  /** More than one field is of this kind. */
+  isRepeated(kind: number): boolean {
+    return (this.#repeatedBits & kindBit(kind)) !== 0;
+  }
+
+  /** The first field of a kind that the head has. */
+  firstOf(kind: number): number {
+    return this.#firstOf[kind] as number;
   }
 
   kind(i: number): number {
@@ -165,11 +195,20 @@ export class Fields {
   /** Whether field `i` has this name, whatever its case. Copies nothing. @param name in lower case. */
   isNamed(i: number, name: string): boolean {
     const start = this.#places[i * STRIDE] as number;
-    if ((this.#places[i * STRIDE + 1] as number) - start !== name.length) return false;
-    for (let at = 0; at < name.length; at++) {
+    return this.#isText(start, this.#places[i * STRIDE + 1] as number, name);
+  }
+
+  /** Whether field `i` has this value, whatever its case. Copies nothing. @param value in lower case. */
+  isValue(i: number, value: string): boolean {
+    return this.#isText(this.valueStart(i), this.valueEnd(i), value);
+  }
+
+  #isText(start: number, end: number, wanted: string): boolean {
+    if (end - start !== wanted.length) return false;
+    for (let at = 0; at < wanted.length; at++) {
       const code = this.text.charCodeAt(start + at);
       const isCapital = code >= 0x41 && code <= 0x5a;
-      if ((isCapital ? code | 0x20 : code) !== name.charCodeAt(at)) return false;
+      if ((isCapital ? code | 0x20 : code) !== wanted.charCodeAt(at)) return false;
     }
     return true;
   }
@@ -197,6 +236,7 @@ export class Fields {
   /** The values of every field of this kind, joined as one list (RFC 9110 §5.3); empty when there is none. */
   joined(kind: number): string {
     if (!this.has(kind)) return "";
+    if (!this.isRepeated(kind)) return this.value(this.firstOf(kind));
     let all = "";
     for (let i = 0; i < this.count; i++) {
       if (this.kind(i) === kind) all += all === "" ? this.value(i) : `, ${this.value(i)}`;
@@ -212,10 +252,8 @@ export class Fields {
   }
 }
 
-function kindOf(text: string, start: number, end: number): number {
-  const length = end - start;
-  if (length > LONGEST_KNOWN || MAY_BE_KNOWN[(length << 5) | (text.charCodeAt(start) & 31)] !== 1) {
-    return Kind.OTHER;
-  }
-  return KINDS.get(text.slice(start, end).toLowerCase()) ?? Kind.OTHER;
+function behindBlanks(bytes: Uint8Array, start: number): number {
+  let at = start;
+  while (isBlank(bytes[at] as number)) at++;
+  return at;
 }

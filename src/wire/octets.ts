@@ -7,6 +7,7 @@ export const SPACE = 0x20;
 export const COLON = 0x3a;
 export const SEMICOLON = 0x3b;
 export const EQUALS = 0x3d;
+export const DEL = 0x7f;
 
 function tableOf(isIn: (octet: number) => boolean): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, octet) => (isIn(octet) ? 1 : 0));
@@ -16,7 +17,7 @@ function tableOf(isIn: (octet: number) => boolean): Uint8Array {
 export const IS_TOKEN = tableOf((octet) => /[-!#$%&'*+.^_`|~0-9A-Za-z]/.test(String.fromCharCode(octet)));
 
 /** 1 for HTAB, SP, VCHAR and obs-text: what a field's value may hold. RFC 9110 §5.5 */
-export const IS_TEXT = tableOf((octet) => octet === HTAB || (octet >= SPACE && octet !== 0x7f));
+export const IS_TEXT = tableOf((octet) => octet === HTAB || (octet >= SPACE && octet !== DEL));
 
 export const NO_DIGIT = 255;
 
@@ -25,3 +26,8 @@ export const HEX_VALUE = Uint8Array.from({ length: 256 }, (_, octet) => {
   const value = Number.parseInt(String.fromCharCode(octet), 16);
   return Number.isNaN(value) ? NO_DIGIT : value;
 });
+
+/** CTL: 0x00 to 0x1f, HTAB among them, and DEL. RFC 5234 §B.1 */
+export function isControl(octet: number): boolean {
+  return octet < SPACE || octet === DEL;
+}

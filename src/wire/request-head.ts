@@ -13,6 +13,7 @@ import {
   NO_LENGTH,
   transferCoding,
 } from "./framing.ts";
+import { headOctets } from "./head-octets.ts";
 
 export interface RequestHead {
   readonly method: string;
@@ -43,10 +44,11 @@ export interface HeadFault {
  * @param fields taken over by the head that comes back.
  */
 export function readRequestHead(text: string, fields: Fields, maxCount: number): RequestHead | HeadFault {
+  headOctets.take(text);
   REQUEST_LINE.lastIndex = 0;
   const line = REQUEST_LINE.exec(text);
   if (line === null) return { fault: "the request line is not valid HTTP/1.1 or HTTP/1.0" };
-  const fault = fields.read(text, REQUEST_LINE.lastIndex, maxCount, false);
+  const fault = fields.read(headOctets, REQUEST_LINE.lastIndex, maxCount, false);
   if (fault !== null) return fields.isTooMany ? { fault, isTooMany: true } : { fault };
   const coding = transferCoding(fields);
   const length = contentLength(fields);

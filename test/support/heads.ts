@@ -1,6 +1,7 @@
 /** Heads for tests, read from text as they come off the wire. */
 import { type AnswerHead, readAnswerHead } from "../../src/wire/answer-head.ts";
 import { Fields } from "../../src/wire/fields.ts";
+import { HeadOctets } from "../../src/wire/head-octets.ts";
 import { type RequestHead, readRequestHead } from "../../src/wire/request-head.ts";
 
 const MAX_COUNT = 1_000;
@@ -15,6 +16,13 @@ export function requestHead(start: string, fields: readonly string[]): RequestHe
   const head = readRequestHead(`${start}\r\n${linesOf(fields)}`, new Fields(), MAX_COUNT);
   if ("fault" in head) throw new Error(head.fault);
   return head;
+}
+
+/** What fields are read from. */
+export function octetsOf(text: string): HeadOctets {
+  const octets = new HeadOctets();
+  octets.take(text);
+  return octets;
 }
 
 /**

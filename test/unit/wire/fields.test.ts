@@ -5,13 +5,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Fields, Kind } from "../../../src/wire/fields.ts";
+import { octetsOf } from "../../support/heads.ts";
 
 const NO_NAME = "a header field without a valid name";
 const FOLDED = "a folded header field";
 const BAD_LINE = "a header field with a control character, or a line that does not end in CRLF";
 
 function readAll(lines: string, { isAnswer = false, maxCount = 1_000, fields = new Fields() } = {}) {
-  const fault = fields.read(`${lines}\r\n`, 0, maxCount, isAnswer);
+  const fault = fields.read(octetsOf(`${lines}\r\n`), 0, maxCount, isAnswer);
   return { fault, fields };
 }
 
@@ -49,7 +50,7 @@ test("names keep their case, values lose the white space around them and nothing
 test("reading begins where it is told to, and lines are found in the text they came in", () => {
   const fields = new Fields();
   const text = "GET / HTTP/1.1\r\nA: 1\r\nBc:2\r\n\r\n";
-  assert.equal(fields.read(text, 16, 10, false), null);
+  assert.equal(fields.read(octetsOf(text), 16, 10, false), null);
   assert.equal(fields.text, text);
   assert.equal(text.slice(fields.lineStart(0), fields.lineStart(1)), "A: 1\r\n");
   assert.equal(text.slice(fields.lineStart(1), fields.lineStart(2)), "Bc:2\r\n");
@@ -105,7 +106,7 @@ for (const [what, lines, fault] of [
 
 test("text that stops in the middle of a line is a fault and nothing worse", () => {
   for (const text of ["", "A", "A:", "A: 1", "A: 1\r", "A: 1\r\n", "A: 1\r\n\r"]) {
-    assert.notEqual(new Fields().read(text, 0, 10, false), null, JSON.stringify(text));
+    assert.notEqual(new Fields().read(octetsOf(text), 0, 10, false), null, JSON.stringify(text));
   }
 });
 

@@ -11,11 +11,11 @@ import {
   NO_LENGTH,
   transferCoding,
 } from "../../../src/wire/framing.ts";
-import { linesOf } from "../../support/heads.ts";
+import { linesOf, octetsOf } from "../../support/heads.ts";
 
 function read(...lines: string[]): Fields {
   const fields = new Fields();
-  assert.equal(fields.read(linesOf(lines), 0, 100, false), null);
+  assert.equal(fields.read(octetsOf(linesOf(lines)), 0, 100, false), null);
   return fields;
 }
 

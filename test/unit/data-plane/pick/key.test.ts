@@ -5,13 +5,14 @@ import type { BalanceKey } from "../../../../src/config/pool-config.ts";
 import { hashOf, mix } from "../../../../src/data-plane/pick/hash.ts";
 import { keyHash } from "../../../../src/data-plane/pick/key.ts";
 import { Fields } from "../../../../src/wire/fields.ts";
+import { octetsOf } from "../../../support/heads.ts";
 import { countsOf } from "./picks.ts";
 
 const CLIENT = "192.0.2.7";
 
 function hash(key: BalanceKey, lines: string, target = "/", client = CLIENT): number {
   const fields = new Fields();
-  assert.equal(fields.read(`${lines}\r\n`, 0, 100, false), null);
+  assert.equal(fields.read(octetsOf(`${lines}\r\n`), 0, 100, false), null);
   return keyHash(key)(fields, target, client);
 }
 
