@@ -199,6 +199,11 @@ export const ADMIN_ERRORS = {
     source: "client",
     about: "the call needs Content-Type: application/json",
   },
+  UNSUPPORTED_EXPECT: {
+    status: 417,
+    source: "client",
+    about: "the Expect field asks for something else than 100-continue",
+  },
   GATE_REFUSED: {
     status: 422,
     source: "backend",

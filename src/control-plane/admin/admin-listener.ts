@@ -7,19 +7,18 @@
  */
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { AdminTls } from "../../config/schema.ts";
 import type { AdminAnswer, AdminCall } from "../../core/admin-call.ts";
-import { ERROR_CODES, type ErrorCode, ProxyError, StartError } from "../../core/errors.ts";
+import { ProxyError, StartError } from "../../core/errors.ts";
 import { hostAndPort } from "../../core/host-and-port.ts";
-import { STATUS_PHRASES } from "../../core/status-phrases.ts";
 import { readAdminCall, writeAdminAnswer } from "../../http/admin-exchange.ts";
 import { isStream, writeAdminStream } from "../../http/admin-stream.ts";
-import { PROBLEM_TYPE, problemAnswer, problemBody, problemFromError } from "../../http/problem.ts";
+import { problemAnswer, problemFromError } from "../../http/problem.ts";
 import type { AdminLog } from "./admin-deps.ts";
 import { clientNameOf } from "./client-certificate.ts";
 import { ConnectionTurns } from "./connection-turns.ts";
+import { refuseConnect, refuseRaw } from "./raw-refusal.ts";
 import { listenOnSocket, type SocketPlace } from "./socket-file.ts";
 
 const MAX_CONNECTIONS = 256;
@@ -32,6 +31,7 @@ const KEEP_ALIVE_TIMEOUT_MS = 5_000;
 const ANSWER_TIMEOUT_MS = 30_000;
 /** How often Node looks for connections past their time limits. */
 const TIMEOUT_CHECK_MS = 1_000;
+const CONTINUE = "100-continue";
 /** What calls that run get when the listener closes. */
 const CLOSE_LIMIT_MS = 2_000;
 
@@ -70,10 +70,14 @@ export async function startAdminListener(options: AdminListenerOptions): Promise
     writeAdminAnswer(req, res, answer);
     limitAnswer(res, answerTimeoutMs);
   };
-  const server = makeServer(tls, names, (req, res) => {
-    turns.take(req, res, () => void answer(req, res));
-  });
+  const onRequest: RequestListener = (req, res) => turns.take(req, res, () => void answer(req, res));
+  const server = makeServer(tls, names, onRequest);
   server.maxConnections = MAX_CONNECTIONS;
+  server.on("checkExpectation", onRequest);
+  server.on("connect", (_, connection) => {
+    connection.on("error", () => {}); // Node.js no longer listens
+    if (!turns.endAfterWholeCalls(connection as Socket)) refuseConnect(connection);
+  });
   server.on("clientError", (error, connection) => {
     if (!turns.endAfterWholeCalls(connection as Socket)) refuseRaw(error, connection);
   });
@@ -119,6 +123,7 @@ function makeServer(
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+    requireHostHeader: false, // Node.js would refuse it without a word: refuseHead does
   };
   if (tls === null) return process.getBuiltinModule("node:http").createServer(limits, onRequest);
   const { cert, key, clientCa } = tls;
@@ -143,6 +148,7 @@ async function answerCall(
   { handle, socket, log }: AdminListenerOptions,
 ): Promise<AdminAnswer> {
   try {
+    refuseHead(req);
     const call = await readAdminCall(req, socket === null ? "admin" : "socket");
     return await handle(clientName === undefined ? call : { ...call, clientName });
   } catch (error) {
@@ -152,32 +158,19 @@ async function answerCall(
   }
 }
 
+/** @throws ProxyError for what no call may have. */
+function refuseHead({ httpVersion, headers }: IncomingMessage): void {
+  if (httpVersion !== "1.1") return; // RFC 9110 §10.1.1: an Expect of HTTP/1.0 is ignored
+  if (headers.host === undefined) throw new ProxyError("MALFORMED_REQUEST", "HTTP/1.1 needs a Host field");
+  const { expect = CONTINUE } = headers;
+  if (!expect.toLowerCase().includes(CONTINUE))
+    throw new ProxyError("UNSUPPORTED_EXPECT", `Expect may only say ${CONTINUE} here`);
+}
+
 function limitAnswer(res: ServerResponse, limitMs: number): void {
   if (res.writableFinished || res.destroyed) return;
   const timer = setTimeout(() => res.destroy(), limitMs);
   res.once("finish", () => clearTimeout(timer)).once("close", () => clearTimeout(timer));
-}
-
-/** What Node's parser refuses, or what came too slowly; there is no ServerResponse yet. */
-function refuseRaw(error: Error & { code?: string }, socket: Duplex & { bytesWritten?: number }): void {
-  // Something was sent on this connection before: a second head in the middle of it would be a lie.
-  if (!socket.writable || (socket.bytesWritten ?? 0) > 0) {
-    socket.destroy();
-    return;
-  }
-  const code = refusalOf(error);
-  const body = problemBody(code, ERROR_CODES[code].about);
-  const { status } = ERROR_CODES[code];
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_PHRASES[status]}\r\nContent-Type: ${PROBLEM_TYPE}\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n${body}`,
-    () => socket.destroy(),
-  );
-}
-
-function refusalOf({ code }: { code?: string }): ErrorCode {
-  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return "CALL_TIMEOUT";
-  return code === "HPE_HEADER_OVERFLOW" ? "HEADERS_TOO_LARGE" : "MALFORMED_REQUEST";
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

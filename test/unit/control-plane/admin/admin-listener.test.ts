@@ -237,3 +237,72 @@ test("a chunk that is none is answered 400, as its call has no other answer", as
   const received = await rawExchange(listener, `${head}zz\r\n`);
   assert.match(received, /^HTTP\/1\.1 400 [\s\S]*MALFORMED_REQUEST/);
 });
+
+const PROBLEMS = [
+  { what: "a call without Host", head: "GET / HTTP/1.1\r\n\r\n", status: 400, code: "MALFORMED_REQUEST" },
+  {
+    what: "an Expect that nobody knows",
+    head: "POST /switch HTTP/1.1\r\nHost: x\r\nExpect: tea\r\nContent-Length: 0\r\n\r\n",
+    status: 417,
+    code: "UNSUPPORTED_EXPECT",
+  },
+  {
+    what: "CONNECT",
+    head: "CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n",
+    status: 405,
+    code: "METHOD_NOT_ALLOWED",
+  },
+] as const;
+
+for (const { what, head, status, code } of PROBLEMS) {
+  test(`${what} is refused as a problem, first on its connection and behind a call`, async (t) => {
+    let calls = 0;
+    const { listener } = await start(t, async () => {
+      calls++;
+      return OK;
+    });
+    const client = await openRaw(listener.port, { t });
+    for (const isFirst of [true, false]) {
+      const asking = isFirst ? client : await openRaw(listener.port, { t });
+      if (!isFirst) assert.equal((await asking.send(GET).readResponse()).status, 200);
+      const answer = await asking.send(head).readResponse();
+      assert.equal(answer.status, status);
+      assert.equal(answer.header("Content-Type"), "application/problem+json");
+      const problem = JSON.parse(answer.text) as Record<string, unknown>;
+      assert.deepEqual([problem.status, problem.success, problem.code], [status, false, code]);
+    }
+    assert.equal(calls, 1, "it is no call");
+  });
+}
+
+test("CONNECT ends its connection, and says what there is", async (t) => {
+  const { listener } = await start(t);
+  const received = await rawExchange(
+    listener,
+    "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\nwhat would be tunneled",
+  );
+  assert.match(received, /^HTTP\/1\.1 405 Method Not Allowed\r\n[\s\S]*\r\nAllow: GET, HEAD, POST\r\n/);
+});
+
+test("CONNECT behind a call that runs does not cost it its answer; the connection ends with it", async (t) => {
+  let answer = (): void => {};
+  const { listener } = await start(
+    t,
+    () =>
+      new Promise((resolve) => {
+        answer = () => resolve(OK);
+      }),
+  );
+  const client = await openRaw(listener.port, { t });
+  client.send(`${GET}CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n`);
+  const running = answer;
+  await waitUntil("the call runs", () => answer !== running);
+  answer();
+  const received = (await client.readToEnd()).toString();
+  assert.deepEqual(received.match(/HTTP\/1\.1 \d+/g), ["HTTP/1.1 200"]);
+});
+
+test("HTTP/1.0 needs no Host, and what it says in Expect is ignored", async (t) => {
+  const { listener } = await start(t);
+  assert.match(await rawExchange(listener, "GET / HTTP/1.0\r\nExpect: tea\r\n\r\n"), /^HTTP\/1\.1 200 /);
+});
