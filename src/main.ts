@@ -42,8 +42,8 @@ async function main(): Promise<void> {
     const { runDrill } = await import("./drill/drill.ts");
     process.exit(await runDrill(left.drill, output));
   }
-  const { runPrimary } = await import("./primary.ts");
-  await runPrimary(argv, process.env);
+  const { serve } = await import("./serve.ts");
+  await serve(left.flags, process.env);
 }
 
 await main();

@@ -1,11 +1,9 @@
 /**
  * Primary: wires the control plane together: state, workers, switch, admin API, signals. No logic of its own.
  *
- * Opens in the order in which a failure should be told: config, state folder, port, admin port, workers.
+ * Opens in the order in which a failure should be told: state folder, port, admin port, workers.
  * It never touches a client's request.
  */
-import { parseArguments } from "./cli/arguments.ts";
-import { loadConfig } from "./config/load.ts";
 import { describeTargets } from "./config/pool-config.ts";
 import type { Config } from "./config/schema.ts";
 import { withoutSecrets } from "./config/to-config.ts";
@@ -22,52 +20,24 @@ import { readBootId } from "./control-plane/switch/boot-id.ts";
 import { openFileStore } from "./control-plane/switch/file-store.ts";
 import { SafeStart } from "./control-plane/switch/safe-start.ts";
 import { Switcher } from "./control-plane/switch/switcher.ts";
+import type { ForkSource } from "./control-plane/workers/forks.ts";
 import { bindListeningSocket } from "./control-plane/workers/listening-socket.ts";
 import { Supervisor } from "./control-plane/workers/supervisor.ts";
 import { systemClock } from "./core/clock.ts";
-import { StartError } from "./core/errors.ts";
 import { hostAndPort } from "./core/host-and-port.ts";
 import { afterInBackground } from "./core/timers.ts";
 import type { Version } from "./core/version.ts";
 import { readBuild } from "./telemetry/build.ts";
+import { LateMetrics } from "./telemetry/late-metrics.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
-import { createMetrics } from "./telemetry/scrape.ts";
 
 /** Orphaned workers of a primary that was killed let go of the port within this time. */
 const PORT_PATIENCE_MS = 2_000;
+/** From when every worker listens until the metrics are loaded, if nobody asks for them before. */
+const METRICS_AFTER_MS = 1_000;
 
-/**
- * What the workers' node is started with; figures in README, "Memory".
- *
- * - One worker per core: helper threads of the garbage collection only get in each other's way.
- * - A small young generation (MiB) saves memory and costs no CPU.
- * - Streaming bodies collect it themselves, see data-plane/forward/stream-garbage.ts.
- */
-const WORKER_FLAGS = ["--no-parallel-scavenge", "--max-semi-space-size=4", "--expose-gc"];
-
-/** A V8 flag that the operator has set, on the command line or, where Node.js allows it, in NODE_OPTIONS, stays. */
-function workerFlags(given: string): string[] {
-  const isSet = (name: string): boolean => given.replaceAll("_", "-").includes(name);
-  return WORKER_FLAGS.filter((flag) => {
-    if (flag.startsWith("--max-semi-space-size")) return !isSet("semi-space-size");
-    return !(flag === "--no-parallel-scavenge" && isSet("parallel-scavenge"));
-  });
-}
-
-export async function runPrimary(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
-  try {
-    const { flags } = parseArguments(argv);
-    const config = loadConfig({ file: flags.config, env, flags });
-    delete env.ADMIN_TOKEN; // or every worker inherits it, and Node.js writes it into a diagnostic report
-    await startPrimary(config);
-  } catch (error) {
-    if (!(error instanceof StartError)) throw error;
-    process.stderr.write(`traffic-switching: ${error.message}\n`);
-    process.exit(error.exitCode);
-  }
-}
-
-async function startPrimary(config: Config): Promise<void> {
+/** @param forks processes for the workers, some of them started already. @throws StartError. */
+export async function startPrimary(config: Config, forks: ForkSource): Promise<void> {
   const log = createLogger({ level: config.log.level, role: "primary" });
   const build = readBuild();
   const { store, recovered, changes } = await openFileStore({
@@ -123,7 +93,7 @@ async function startPrimary(config: Config): Promise<void> {
     },
     clock: systemClock,
     log,
-    workerFlags: workerFlags([...process.execArgv, process.env.NODE_OPTIONS].join(" ")),
+    forks,
     onAdminCall: (call) => route(call),
     onWorkerState: events.onWorkerState,
     onListenFailed: (message) => {
@@ -185,7 +155,7 @@ async function startPrimary(config: Config): Promise<void> {
     onChange: () => events.lookAtReadiness(),
   });
   const poolSource = () => ({ pools: pools.snapshot, probeOf: health.probeOf });
-  const metrics = createMetrics({
+  const metrics = new LateMetrics({
     config,
     workers: supervisor,
     switchView: () => switcher.status(),
@@ -252,6 +222,7 @@ async function startPrimary(config: Config): Promise<void> {
   await supervisor.start();
   if (phase !== "starting") return;
   phase = "running";
+  afterInBackground(METRICS_AFTER_MS, () => void metrics.load());
   if (await safeStart.begin())
     log.info({ active_version: switcher.snapshot().activeVersion }, "ready: every worker listens");
 }

@@ -28,9 +28,10 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "own-daemon": ["core"],
   demo: ["core", "config", "own-daemon"],
   drill: ["core", "own-daemon"],
-  "primary.ts": [...SHARED, "control-plane", "cli/arguments.ts"],
+  "primary.ts": [...SHARED, "control-plane"],
+  "serve.ts": ["core", "config", "control-plane/workers/forks.ts", "primary.ts"],
   "worker.ts": [...SHARED, "data-plane"],
-  "main.ts": [...SHARED, "cli", "drill/drill.ts", "primary.ts", "worker.ts"],
+  "main.ts": [...SHARED, "cli", "drill/drill.ts", "serve.ts", "worker.ts"],
 };
 
 /** The only files that may load a package, not just its types. */

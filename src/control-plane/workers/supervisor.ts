@@ -6,7 +6,7 @@
  * and hands it over before that worker listens.
  */
 import type { SendHandle } from "node:child_process";
-import cluster, { type Worker } from "node:cluster";
+import type { Worker } from "node:cluster";
 import type { Logger } from "pino";
 import type { Config } from "../../config/schema.ts";
 import type { PoolsSnapshot } from "../../config/snapshot.ts";
@@ -17,11 +17,14 @@ import type { FromWorker, SwitchOrder, ToWorker } from "../../ipc/messages.ts";
 import type { WorkerStats } from "../../telemetry/worker-stats.ts";
 import { ConnectionDesk } from "./connection-desk.ts";
 import type { Fleet, WorkerInfo, WorkerState, WorkerWatcher } from "./fleet.ts";
+import type { Fork, ForkSource } from "./forks.ts";
 import type { ListeningSocket } from "./listening-socket.ts";
 import { PoolsPost } from "./pools-post.ts";
 import { addRetired } from "./retired.ts";
 
-const FIRST_DELAY_MS = 100;
+/** The first death of a slot is made good at once; what dies again and again must not eat the machine. */
+const FIRST_DELAY_MS = 0;
+const SECOND_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 10_000;
 /** A worker that lived this long was sound: the next death of its slot starts at the first delay again. */
 const SOUND_AFTER_MS = 30_000;
@@ -60,8 +63,7 @@ export interface SupervisorOptions {
   readonly pools: () => PoolsSnapshot;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Flags of the workers' node, such as the size of the young generation. */
-  readonly workerFlags: readonly string[];
+  readonly forks: ForkSource;
   readonly onAdminCall: (call: AdminCall) => Promise<AdminAnswer>;
   /** Told after each change, also when a worker is gone. */
   readonly onWorkerState?: (worker: number, pid: number, state: WorkerState | "gone") => void;
@@ -89,10 +91,6 @@ export class Supervisor implements Fleet {
     }));
     const { maxConnections, maxConnectionsPerClient } = options.config.server;
     this.#desk = new ConnectionDesk({ total: maxConnections, perClient: maxConnectionsPerClient });
-    cluster.setupPrimary({
-      execArgv: [...process.execArgv, ...options.workerFlags],
-      serialization: "advanced", // Infinity ("unlimited") survives
-    });
   }
 
   /** Forks all workers; resolves when every one listens. */
@@ -168,6 +166,7 @@ export class Supervisor implements Fleet {
    */
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true;
+    this.#options.forks.killAll();
     this.#options.socket.handle.close(); // ours; the queue ends when the last worker has closed its own
     for (const slot of this.#slots) {
       if (slot.restartTimer !== null) clearTimeout(slot.restartTimer);
@@ -190,6 +189,7 @@ export class Supervisor implements Fleet {
   /** Ends every worker now. */
   killAll(): void {
     this.#isStopping = true;
+    this.#options.forks.killAll();
     for (const { process } of this.#processes()) process.worker.process.kill("SIGKILL");
   }
 
@@ -203,8 +203,9 @@ export class Supervisor implements Fleet {
 
   #fork(slot: Slot): void {
     const { clock, log } = this.#options;
-    const worker = this.#spawn(slot);
-    if (worker === null) return;
+    const fork = this.#spawn(slot);
+    if (fork === null) return;
+    const { worker } = fork;
     const channel = new Channel<ToWorker, FromWorker>(worker.process, "primary", (message) =>
       this.#receive(slot, process, message),
     );
@@ -235,16 +236,17 @@ export class Supervisor implements Fleet {
     });
     worker.on("error", (error) => log.error({ worker: slot.id, err: error }, "worker process failed"));
     worker.once("exit", (code, signal) => this.#onExit(slot, process, code, signal));
+    if (fork.hasSaidHello) this.#inform(slot, process);
   }
 
   /** @returns null when the system has no room for a process (EAGAIN, EMFILE, ENOMEM, …): there is no "exit" then. */
-  #spawn(slot: Slot): Worker | null {
+  #spawn(slot: Slot): Fork | null {
     const failed = (error: unknown): void =>
       this.#restart(slot, { err: error }, "a worker could not be started; it is tried again");
     try {
-      const worker = cluster.fork();
-      if (worker.process.pid !== undefined) return worker;
-      worker.once("error", failed);
+      const fork = this.#options.forks.next();
+      if (fork.worker.process.pid !== undefined) return fork;
+      fork.worker.once("error", failed);
     } catch (error) {
       failed(error);
     }
@@ -339,7 +341,7 @@ export class Supervisor implements Fleet {
   #restart(slot: Slot, why: object, sentence: string): void {
     if (this.#isStopping) return;
     const delayMs = slot.delayMs;
-    slot.delayMs = Math.min(delayMs * 2, LONGEST_DELAY_MS);
+    slot.delayMs = Math.min(Math.max(delayMs * 2, SECOND_DELAY_MS), LONGEST_DELAY_MS);
     this.#options.log.error({ worker: slot.id, ...why, restart_in_ms: delayMs }, sentence);
     slot.restartTimer = setTimeout(() => {
       slot.restartTimer = null;

@@ -173,7 +173,7 @@ test(
       assert.equal(ready.status, 503);
       assert.match(ready.body, /0 of 1 workers/);
     }
-    assert.deepEqual(delays, [100, 200, 400]);
+    assert.deepEqual(delays, [0, 100, 200]);
     await waitListening(proxy, 1);
     assert.equal((await proxy.admin("GET", "/readyz")).status, 200);
   },

@@ -124,7 +124,7 @@ test("a wrong command line ends with 2", async () => {
 
 test("serve is left to the caller", async () => {
   assert.deepEqual(await runIt(["serve", "--config", "not-there.yaml"]), {
-    exitCode: { command: "serve" },
+    exitCode: { command: "serve", flags: { config: "not-there.yaml" } },
     out: "",
     err: "",
   });

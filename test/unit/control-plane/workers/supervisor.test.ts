@@ -5,6 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { Config } from "../../../../src/config/schema.ts";
+import { Forks } from "../../../../src/control-plane/workers/forks.ts";
 import { bindListeningSocket } from "../../../../src/control-plane/workers/listening-socket.ts";
 import { Supervisor } from "../../../../src/control-plane/workers/supervisor.ts";
 import { systemClock } from "../../../../src/core/clock.ts";
@@ -36,7 +37,7 @@ async function makeSupervisor(t: TestContext) {
     pools: () => ({ revision: 0, pools: [] }),
     clock: systemClock,
     log: createLogger({ level: "fatal", role: "primary" }),
-    workerFlags: [],
+    forks: new Forks(""),
     onAdminCall: async () => ({ status: 200, headers: {}, body: "" }),
     onListenFailed: () => {},
     onStartFailed: (message) => void events.push(message),
