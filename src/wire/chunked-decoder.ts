@@ -7,6 +7,7 @@
  *
  * @see RFC 9112 §7.1
  */
+import { BEFORE_EXTENSION, isWholeExtension, NO_EXTENSION, stepExtension } from "./chunk-extension.ts";
 import { CR, HEX_VALUE, HTAB, IS_TEXT, LF, NO_DIGIT, SEMICOLON, SPACE } from "./octets.ts";
 import { type TrailerLimits, TrailerSection } from "./trailer-section.ts";
 
@@ -17,16 +18,15 @@ const MAX_SIZE_DIGITS = 16;
 export const MAX_EXTENSION_BYTES = 16 * 1024;
 
 const SIZE = 0;
-const SPACE_BEFORE_EXTENSION = 1;
-const EXTENSION = 2;
-const SIZE_LF = 3;
-const DATA = 4;
-const DATA_CR = 5;
-const DATA_LF = 6;
-const TRAILERS = 7;
+const EXTENSION = 1;
+const SIZE_LF = 2;
+const DATA = 3;
+const DATA_CR = 4;
+const DATA_LF = 5;
+const TRAILERS = 6;
 /** From here on nothing is read any more. */
-const DONE = 8;
-const FAULTY = 9;
+const DONE = 7;
+const FAULTY = 8;
 
 export interface ChunkSink {
   /** A piece of the body, never empty: a view into what was fed. Must not throw, nor feed the same decoder. */
@@ -39,6 +39,7 @@ export class ChunkedDecoder {
   #digits = 0;
   /** Of the size while it is read, then of the data that has not come yet. */
   #left = 0;
+  #extension = BEFORE_EXTENSION;
   #extensionBytes = 0;
   #fault: string | null = null;
 
@@ -76,7 +77,6 @@ export class ChunkedDecoder {
         case SIZE:
           i = this.#readSize(bytes, i);
           break;
-        case SPACE_BEFORE_EXTENSION:
         case EXTENSION:
           i = this.#skipExtension(bytes, i);
           break;
@@ -120,12 +120,12 @@ export class ChunkedDecoder {
       if (value === NO_DIGIT) {
         if (digits === 0) return this.#refuse("a chunk size that is no number", i);
         if (octet === CR) this.#state = SIZE_LF;
-        else if (octet === SEMICOLON) this.#state = EXTENSION;
-        else if (octet === SPACE || octet === HTAB) this.#state = SPACE_BEFORE_EXTENSION;
+        else if (octet === SEMICOLON || octet === SPACE || octet === HTAB) this.#state = EXTENSION;
         else if (octet === LF) return this.#refuse("an LF without CR behind a chunk size", i);
         else return this.#refuse("a chunk size that is no number", i);
         this.#digits = 0;
         this.#left = size;
+        this.#extension = BEFORE_EXTENSION;
         // The first octet of what may be an extension is counted with the others.
         return this.#state === SIZE_LF ? i + 1 : i;
       }
@@ -139,23 +139,27 @@ export class ChunkedDecoder {
     return i;
   }
 
-  /** Nothing in a quoted string can hide a CR, so an extension needs no reading to find its end. */
+  /** RFC 9112 §7.1.1. Nothing in a quoted string can hide a CR: it ends the line wherever it stands. */
   #skipExtension(bytes: Buffer, at: number): number {
     for (let i = at; i < bytes.length; i++) {
       const octet = bytes[i] as number;
-      if (this.#state === SPACE_BEFORE_EXTENSION && octet !== SPACE && octet !== HTAB) {
-        if (octet !== SEMICOLON) return this.#refuse("a space behind a chunk size", i);
-        this.#state = EXTENSION;
-      }
-      if (octet === CR) {
+      if (octet === CR && isWholeExtension(this.#extension)) {
         this.#state = SIZE_LF;
         return i + 1;
       }
-      if (IS_TEXT[octet] === 0) return this.#refuse("a control character in a chunk extension", i);
+      const next = stepExtension(this.#extension, octet);
+      if (next === NO_EXTENSION) return this.#refuseExtension(octet, i);
       if (this.#extensionBytes === MAX_EXTENSION_BYTES) return this.#refuse("too long chunk extensions", i);
+      this.#extension = next;
       this.#extensionBytes++;
     }
     return bytes.length;
+  }
+
+  #refuseExtension(octet: number, at: number): number {
+    if (this.#extension === BEFORE_EXTENSION) return this.#refuse("a space behind a chunk size", at);
+    if (octet === CR || IS_TEXT[octet] === 1) return this.#refuse("a malformed chunk extension", at);
+    return this.#refuse("a control character in a chunk extension", at);
   }
 
   #readLineEnd(octet: number, at: number): number {

@@ -68,7 +68,7 @@ for (const [what, text, body] of [
   ["an extension", "1;a=b\r\na\r\n0;c\r\n\r\n", "a"],
   ["an extension behind spaces", "1 \t;\ta = b\r\na\r\n0\r\n\r\n", "a"],
   ["an extension with a quoted string and obs-text", '1;a="\xe9;\\"0"\r\na\r\n0\r\n\r\n', "a"],
-  ["an empty extension", "1;\r\na\r\n0;;\r\n\r\n", "a"],
+  ["several extensions", '1;a;b = c ; d="";e\r\na\r\n0;a\r\n\r\n', "a"],
 ] as const) {
   test(`${what} can be read, at every split`, () => {
     assert.deepEqual(decode(text), { ...DONE, body, used: text.length });
@@ -116,13 +116,18 @@ for (const [what, text, body, fault, offset] of [
   ["a second empty line", "1\r\na\r\n\r\n0\r\n\r\n", "a", "a chunk size that is no number", 6],
   ["a bare CR in an extension", "1;a\rb\r\na", "", "a CR without LF behind a chunk or its size", 4],
   ["a bare LF in an extension", "1;a\nb\r\na", "", "a control character in a chunk extension", 3],
-  [
-    "a quoted CRLF in an extension",
-    '1;a="\r\nx"\r\n',
-    "x",
-    "a chunk that does not end where its size says",
-    8,
-  ],
+  ["a quoted CRLF in an extension", '1;a="\r\nx"\r\n', "", "a malformed chunk extension", 5],
+  ["an extension without a name", "1;\r\na", "", "a malformed chunk extension", 2],
+  ["an extension without a name behind another", "1;a;;b\r\na", "", "a malformed chunk extension", 4],
+  ["an extension without a value", "1;a=\r\na", "", "a malformed chunk extension", 4],
+  ["an extension of two words", "1;a b\r\na", "", "a malformed chunk extension", 4],
+  ["an extension with two values", "1;a=b c\r\na", "", "a space behind a chunk size", 6],
+  ["a space behind an extension", "1;a \r\na", "", "a malformed chunk extension", 4],
+  ["a space behind an extension's value", "1;a=b \r\na", "", "a space behind a chunk size", 6],
+  ["text behind a quoted value", '1;a="b"c\r\na', "", "a malformed chunk extension", 7],
+  ["a quoted value without its end", '1;a="\\"\r\na', "", "a malformed chunk extension", 7],
+  ["obs-text in an extension's name", "1;\x80\r\na", "", "a malformed chunk extension", 2],
+  ["obs-text in an extension's value", "1;a=\x80\r\na", "", "a malformed chunk extension", 4],
   ["a NUL in an extension", "1;\0\r\na", "", "a control character in a chunk extension", 2],
   ["a DEL in an extension", "1;\x7f\r\na", "", "a control character in a chunk extension", 2],
 ] as const) {
@@ -191,8 +196,8 @@ test("extensions may be 16 KiB in all over one message, and not a byte more", ()
 
 test("spaces before an extension, and many short ones, count as well", () => {
   assert.equal(decode(`1${" ".repeat(MAX_EXTENSION_BYTES)};\r\n`).fault, "too long chunk extensions");
-  assert.equal(decode("1;\r\na\r\n".repeat(MAX_EXTENSION_BYTES)).fault, null);
-  assert.equal(decode("1;\r\na\r\n".repeat(MAX_EXTENSION_BYTES + 1)).fault, "too long chunk extensions");
+  assert.equal(decode("1;a\r\na\r\n".repeat(MAX_EXTENSION_BYTES / 2)).fault, null);
+  assert.equal(decode("1;a\r\na\r\n".repeat(MAX_EXTENSION_BYTES / 2 + 1)).fault, "too long chunk extensions");
 });
 
 for (const [what, trailers] of [

@@ -1,0 +1,195 @@
+/**
+ * Every way in which the codec accepts what llhttp refuses, or reads otherwise: with its reason, and written so that
+ * nothing else gets through. Pure.
+ *
+ * A message is rewritten into what llhttp can read, in that one respect; then both must agree on all of it. One that is
+ * not in this list is a fault of the codec.
+ */
+import { forwardableTrailers } from "../../../src/data-plane/forward/trailers.ts";
+import { listItems } from "../../../src/wire/lists.ts";
+import { METHODS } from "./llhttp.ts";
+import type { Message, RequestLine, StatusLine } from "./reading.ts";
+
+/** A message as llhttp is given it, and what it then has to read. */
+export interface Draft {
+  readonly head: string;
+  /** The bytes of the body, as they are framed. */
+  readonly rest: string;
+  readonly method: string | null;
+  readonly target: string | null;
+  readonly trailers: readonly string[];
+  /** llhttp is told that no body follows. */
+  readonly isBodiless: boolean;
+}
+
+export interface Difference {
+  /** Ends the sentence "the codec takes …, llhttp does not". */
+  readonly takes: string;
+  /** Why it does no harm. */
+  readonly why: string;
+  readonly source: string;
+  /** @returns the same draft when the message is no such case. */
+  rewrite(message: Message, draft: Draft): Draft;
+}
+
+export const DIFFERENCES: readonly Difference[] = [
+  {
+    takes: "a method that is not registered",
+    why: "a method is any token; a proxy passes on those that it does not know",
+    source: "RFC 9110 §9.1, §16.1",
+    rewrite: ({ head: { line } }, draft) =>
+      !isRequest(line) || METHODS.has(line.method)
+        ? draft
+        : { ...draft, head: draft.head.replace(line.method, "LOCK"), method: "LOCK" },
+  },
+  {
+    takes: "a target with bytes above 0x7f",
+    why: "they pass byte for byte, delimit nothing, and are what clients send that do not encode",
+    source: "RFC 9112 §3.2 leaves it open",
+    rewrite: ({ head: { line } }, draft) =>
+      isRequest(line) ? withTarget(draft, draft.target?.replaceAll(/[\x80-\xff]/g, "x") ?? "") : draft,
+  },
+  {
+    takes: "a target in no form that is served",
+    why: "admit() refuses it and the connection is closed: nothing behind it is read",
+    source: "RFC 9112 §3.2",
+    rewrite: ({ head: { line, isAdmitted } }, draft) =>
+      isRequest(line) && !isAdmitted && line.method !== "CONNECT" ? withTarget(draft, "/") : draft,
+  },
+  {
+    takes: "white space before the colon of an answer's field",
+    why: "a proxy has to take it out, and it does not travel on",
+    source: "RFC 9112 §5.1",
+    rewrite: ({ head: { line } }, draft) =>
+      isRequest(line) ? draft : { ...draft, head: draft.head.replaceAll(/^([^\s:]+)[ \t]+:/gm, "$1:") },
+  },
+  {
+    takes: "white space around the separators of a chunk extension",
+    why: "it has to be read, and extensions end here",
+    source: "RFC 9112 §7.1.1",
+    rewrite: (message, draft) =>
+      isChunked(message) ? { ...draft, rest: mapChunks(draft.rest, withoutBlanks, (lines) => lines) } : draft,
+  },
+  {
+    takes: "trailer fields that would frame the message or end the connection",
+    why: "they are never looked at, and are left out when trailers travel on",
+    source: "RFC 9110 §6.5.1, RFC 9112 §7.1.2",
+    rewrite: (message, draft) =>
+      isChunked(message)
+        ? {
+            ...draft,
+            rest: mapChunks(draft.rest, (line) => line, defused),
+            trailers: draft.trailers.map((text, i) =>
+              i % 2 === 0 ? defused(`${text}:`).slice(0, -1) : text,
+            ),
+          }
+        : draft,
+  },
+  {
+    takes: "a 205 as an answer without a body, whatever frames one",
+    why: "it has none; where no length says so the connection is closed behind it",
+    source: "RFC 9110 §15.3.6",
+    rewrite: ({ head: { line, isPersistent } }, draft) =>
+      !isRequest(line) && line.status === 205 && !isPersistent ? { ...draft, isBodiless: true } : draft,
+  },
+];
+
+/** Where the codec closes a connection that llhttp would keep: what comes behind is read by nobody. */
+export interface EndDifference {
+  /** Ends the sentence "the codec closes the connection behind …, llhttp does not". */
+  readonly behind: string;
+  readonly source: string;
+  isMet(message: Message): boolean;
+}
+
+export const EARLY_ENDS: readonly EndDifference[] = [
+  {
+    behind: "a message of HTTP/1.0 with both close and keep-alive",
+    source: "RFC 9112 §9.3",
+    isMet: ({ head: { line, fields } }) => {
+      const options = listItems(valuesOf(fields, "connection").join().toLowerCase());
+      return line.minorVersion === 0 && options.includes("close") && options.includes("keep-alive");
+    },
+  },
+  {
+    behind: "an answer of HTTP/1.0 in chunks",
+    source: "RFC 9112 §6.1",
+    isMet: ({ head: { line, fields } }) =>
+      !isRequest(line) && line.minorVersion === 0 && valuesOf(fields, "transfer-encoding").length > 0,
+  },
+  {
+    behind: "a 205 that says no length",
+    source: "RFC 9110 §15.3.6",
+    isMet: ({ head: { line, fields } }) =>
+      !isRequest(line) && line.status === 205 && valuesOf(fields, "content-length").length === 0,
+  },
+  {
+    behind: "a 101: what follows is another protocol, or nothing",
+    source: "RFC 9110 §15.2.2",
+    isMet: ({ head: { line } }) => !isRequest(line) && line.status === 101,
+  },
+];
+
+/** Where the codec reads on, and llhttp would close the connection. */
+export const LATE_ENDS: readonly EndDifference[] = [
+  {
+    behind: "an interim answer of HTTP/1.0, or with close: the final one is still to come",
+    source: "RFC 9110 §15.2, RFC 9112 §9.6",
+    isMet: ({ head: { line, fields } }) => {
+      if (isRequest(line) || line.status >= 200) return false;
+      return (
+        line.minorVersion === 0 ||
+        listItems(valuesOf(fields, "connection").join().toLowerCase()).includes("close")
+      );
+    },
+  },
+];
+
+export function isRequest(line: RequestLine | StatusLine): line is RequestLine {
+  return "target" in line;
+}
+
+function withTarget(draft: Draft, target: string): Draft {
+  return { ...draft, head: draft.head.replace(` ${draft.target} `, () => ` ${target} `), target };
+}
+
+function isChunked({ head: { fields } }: Message): boolean {
+  return valuesOf(fields, "transfer-encoding").length > 0;
+}
+
+function valuesOf(fields: readonly string[], name: string): string[] {
+  return fields.filter((_, i) => i % 2 === 1 && fields[i - 1]?.toLowerCase() === name);
+}
+
+function withoutBlanks(sizeLine: string): string {
+  return sizeLine.replaceAll(/("(?:[^"\\]|\\.)*")|[ \t]+/g, (_, quoted?: string) => quoted ?? "");
+}
+
+/** Names the fields otherwise that llhttp acts on in trailers, if they do not travel on. */
+function defused(lines: string): string {
+  return lines.replaceAll(/^(content-length|transfer-encoding|connection|upgrade)(?=:)/gim, (name) =>
+    forwardableTrailers(`${name}: 1\r\n`) === "" ? `x${name.slice(1)}` : name,
+  );
+}
+
+/** Rewrites the size lines and the trailer section of a chunked body, which may end anywhere. */
+function mapChunks(
+  body: string,
+  sizeLine: (line: string) => string,
+  trailers: (lines: string) => string,
+): string {
+  let mapped = "";
+  let at = 0;
+  while (at < body.length) {
+    const lineEnd = body.indexOf("\r\n", at);
+    if (lineEnd === -1) break;
+    const line = body.slice(at, lineEnd);
+    const size = Number.parseInt(line, 16);
+    mapped += `${sizeLine(line)}\r\n`;
+    at = lineEnd + 2;
+    if (size === 0) return mapped + trailers(body.slice(at));
+    mapped += body.slice(at, at + size + 2);
+    at += size + 2;
+  }
+  return mapped + body.slice(at);
+}
