@@ -1,4 +1,5 @@
 /** The results as text for a terminal, as Markdown and as JSON. Pure. */
+import { codecSection } from "../fuzz/codec/document.ts";
 import { type Case, PROMISES } from "./case.ts";
 import type { Column, Result } from "./compare.ts";
 
@@ -70,7 +71,8 @@ ${[row(["promise", ...names]), rule, ...totals].join("\n")}
 ${sections.join("\n")}
 ## What was seen instead
 
-${columns.map((column) => failuresOf(column, cases)).join("\n")}`;
+${columns.map((column) => failuresOf(column, cases)).join("\n")}
+${codecSection()}`;
 }
 
 export function toJson({ date, cases, columns }: Table): string {

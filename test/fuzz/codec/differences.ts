@@ -7,6 +7,7 @@
  */
 import { forwardableTrailers } from "../../../src/data-plane/forward/trailers.ts";
 import { listItems } from "../../../src/wire/lists.ts";
+import type { CodecCase } from "./codec-case.ts";
 import { METHODS } from "./llhttp.ts";
 import type { Message, RequestLine, StatusLine } from "./reading.ts";
 
@@ -22,9 +23,13 @@ export interface Draft {
   readonly isBodiless: boolean;
 }
 
+/** A message, or some, that the two read otherwise for this reason alone. */
+export type Example = Pick<CodecCase, "kind" | "text">;
+
 export interface Difference {
   /** Ends the sentence "the codec takes …, llhttp does not". */
   readonly takes: string;
+  readonly example: Example;
   /** Why it does no harm. */
   readonly why: string;
   readonly source: string;
@@ -35,6 +40,7 @@ export interface Difference {
 export const DIFFERENCES: readonly Difference[] = [
   {
     takes: "a method that is not registered",
+    example: { kind: "requests", text: "FROB / HTTP/1.1\r\nHost: h\r\n\r\n" },
     why: "a method is any token; a proxy passes on those that it does not know",
     source: "RFC 9110 §9.1, §16.1",
     rewrite: ({ head: { line } }, draft) =>
@@ -44,6 +50,7 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     takes: "a target with bytes above 0x7f",
+    example: { kind: "requests", text: "GET /\xc3\xbc HTTP/1.1\r\nHost: h\r\n\r\n" },
     why: "they pass byte for byte, delimit nothing, and are what clients send that do not encode",
     source: "RFC 9112 §3.2 leaves it open",
     rewrite: ({ head: { line } }, draft) =>
@@ -51,6 +58,7 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     takes: "a target in no form that is served",
+    example: { kind: "requests", text: "GET ?a HTTP/1.1\r\nHost: h\r\n\r\n" },
     why: "admit() refuses it and the connection is closed: nothing behind it is read",
     source: "RFC 9112 §3.2",
     rewrite: ({ head: { line, isAdmitted } }, draft) =>
@@ -58,6 +66,7 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     takes: "white space before the colon of an answer's field",
+    example: { kind: "answers", text: "HTTP/1.1 200 OK\r\nContent-Length : 1\r\n\r\na" },
     why: "a proxy has to take it out, and it does not travel on",
     source: "RFC 9112 §5.1",
     rewrite: ({ head: { line } }, draft) =>
@@ -65,6 +74,10 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     takes: "white space around the separators of a chunk extension",
+    example: {
+      kind: "requests",
+      text: "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1 ; a = b\r\na\r\n0\r\n\r\n",
+    },
     why: "it has to be read, and extensions end here",
     source: "RFC 9112 §7.1.1",
     rewrite: (message, draft) =>
@@ -72,6 +85,10 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     takes: "trailer fields that would frame the message or end the connection",
+    example: {
+      kind: "requests",
+      text: "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nContent-Length: 5\r\nConnection: close\r\n\r\n",
+    },
     why: "they are never looked at, and are left out when trailers travel on",
     source: "RFC 9110 §6.5.1, RFC 9112 §7.1.2",
     rewrite: (message, draft) =>
@@ -86,8 +103,9 @@ export const DIFFERENCES: readonly Difference[] = [
         : draft,
   },
   {
-    takes: "a 205 as an answer without a body, whatever frames one",
-    why: "it has none; where no length says so the connection is closed behind it",
+    takes: "a 205 that says no length as an answer without a body",
+    example: { kind: "answers", text: "HTTP/1.1 205 x\r\n\r\n" },
+    why: "it has none; nobody waits for the end of the connection, which is closed behind it",
     source: "RFC 9110 §15.3.6",
     rewrite: ({ head: { line, isPersistent } }, draft) =>
       !isRequest(line) && line.status === 205 && !isPersistent ? { ...draft, isBodiless: true } : draft,
@@ -98,6 +116,8 @@ export const DIFFERENCES: readonly Difference[] = [
 export interface EndDifference {
   /** Ends the sentence "the codec closes the connection behind …, llhttp does not". */
   readonly behind: string;
+  readonly example: Example;
+  readonly why: string;
   readonly source: string;
   isMet(message: Message): boolean;
 }
@@ -105,6 +125,8 @@ export interface EndDifference {
 export const EARLY_ENDS: readonly EndDifference[] = [
   {
     behind: "a message of HTTP/1.0 with both close and keep-alive",
+    example: { kind: "requests", text: "GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n" },
+    why: "close wins; llhttp looks for keep-alive alone",
     source: "RFC 9112 §9.3",
     isMet: ({ head: { line, fields } }) => {
       const options = listItems(valuesOf(fields, "connection").join().toLowerCase());
@@ -113,18 +135,27 @@ export const EARLY_ENDS: readonly EndDifference[] = [
   },
   {
     behind: "an answer of HTTP/1.0 in chunks",
+    example: {
+      kind: "answers",
+      text: "HTTP/1.0 200 x\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    },
+    why: "HTTP/1.0 has no chunks: its sender may frame otherwise, so what stands behind them is nobody's",
     source: "RFC 9112 §6.1",
     isMet: ({ head: { line, fields } }) =>
       !isRequest(line) && line.minorVersion === 0 && valuesOf(fields, "transfer-encoding").length > 0,
   },
   {
     behind: "a 205 that says no length",
+    example: { kind: "answers", text: "HTTP/1.1 205 x\r\n\r\n" },
+    why: "should it have sent a body after all, that is not taken for the next answer",
     source: "RFC 9110 §15.3.6",
     isMet: ({ head: { line, fields } }) =>
       !isRequest(line) && line.status === 205 && valuesOf(fields, "content-length").length === 0,
   },
   {
-    behind: "a 101: what follows is another protocol, or nothing",
+    behind: "a 101",
+    example: { kind: "answers", text: "HTTP/1.1 101 x\r\n\r\n" },
+    why: "what follows is another protocol: the connection is handed over, or closed when nobody had asked",
     source: "RFC 9110 §15.2.2",
     isMet: ({ head: { line } }) => !isRequest(line) && line.status === 101,
   },
@@ -133,7 +164,9 @@ export const EARLY_ENDS: readonly EndDifference[] = [
 /** Where the codec reads on, and llhttp would close the connection. */
 export const LATE_ENDS: readonly EndDifference[] = [
   {
-    behind: "an interim answer of HTTP/1.0, or with close: the final one is still to come",
+    behind: "an interim answer that is of HTTP/1.0 or says close",
+    example: { kind: "answers", text: "HTTP/1.1 103 x\r\nConnection: close\r\n\r\nHTTP/1.1 204 x\r\n\r\n" },
+    why: "the final answer to the same request is still to come, and says itself whether another may follow",
     source: "RFC 9110 §15.2, RFC 9112 §9.6",
     isMet: ({ head: { line, fields } }) => {
       if (isRequest(line) || line.status >= 200) return false;
