@@ -6,6 +6,7 @@
  */
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import { causeText } from "../core/cause-text.ts";
 import { askFields } from "./ask-fields.ts";
 import type { AnswerFields } from "./judge.ts";
 import { openSocket } from "./open-socket.ts";
@@ -35,6 +36,8 @@ class HttpAsk {
   readonly #asked: AskRequest;
   readonly #handler: AskHandler;
   readonly #socket: Socket;
+  /** What is being done before it is sent, where that is no longer connecting. */
+  #stage = "";
   #isSent = false;
   #isOver = false;
 
@@ -51,6 +54,9 @@ class HttpAsk {
     this.#handler = handler;
     this.#socket = openSocket(origin, addresses, () => this.#send());
     this.#socket
+      .once("connect", () => {
+        this.#stage = "TLS: "; // without TLS it is sent by now
+      })
       .on("error", (error) => this.#onSocketError(error)) // as long as it lives: one unheard ends the process
       .once("close", () => this.#onSocketClose());
   }
@@ -122,12 +128,16 @@ class HttpAsk {
 
   #onSocketError(error: Error): void {
     if (this.#isSent) return this.#failClosed(`: ${describe(error)}`);
-    this.#fail(`cannot connect to ${this.#origin.origin}: ${describe(error)}`);
+    this.#failConnect(describe(error));
   }
 
   /** Once it is sent, node:http says what an end of the connection means: for an answer without length, its end. */
   #onSocketClose(): void {
-    if (!this.#isSent) this.#fail(`cannot connect to ${this.#origin.origin}: it was closed at once`);
+    if (!this.#isSent) this.#failConnect("it was closed at once");
+  }
+
+  #failConnect(why: string): void {
+    this.#fail(`cannot connect to ${this.#origin.origin}: ${this.#stage}${why}`);
   }
 
   #end(): void {
@@ -175,5 +185,5 @@ class RawFields implements AnswerFields {
 function describe(error: unknown): string {
   // An AggregateError of several addresses that were tried has no text of its own.
   const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
-  return first instanceof Error && first.message !== "" ? first.message : "the connection failed";
+  return first instanceof Error && first.message !== "" ? causeText(first) : "the connection failed";
 }

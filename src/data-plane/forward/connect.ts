@@ -6,6 +6,7 @@
  */
 import { connect as connectTcp, isIP, type Socket, type TcpNetConnectOpts } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { causeText } from "../../core/cause-text.ts";
 import { ProxyError } from "../../core/errors.ts";
 import { hostOf, serverNameOf } from "../../core/host-of.ts";
 import { Addresses, type ConnectTarget } from "./addresses.ts";
@@ -88,6 +89,8 @@ export class Connector {
     const socket = isTls ? this.#openTls(options) : connectTcp({ ...options, noDelay: true });
     let timer = setTimeout(onTimeout, this.#limits.connectTimeoutMs);
     const { origin } = this.#origin;
+    /** What is being done, where that is no longer connecting. */
+    let stage = "";
     const settle = (error: ProxyError | null): void => {
       clearTimeout(timer);
       socket
@@ -101,16 +104,18 @@ export class Connector {
       done(error, null);
     };
     function onTimeout(): void {
-      settle(new ProxyError("BACKEND_CONNECT_TIMEOUT", `no connection to ${origin} in time`));
+      settle(new ProxyError("BACKEND_CONNECT_TIMEOUT", `${stage}no connection to ${origin} in time`));
     }
     const onError = (cause: Error): void => {
       const isTimeout = (cause as NodeJS.ErrnoException).code === "ETIMEDOUT";
       if (isTimeout) return onTimeout();
-      const message = `cannot connect to ${origin}: ${describeError(cause)}`;
+      const message = `cannot connect to ${origin}: ${stage}${describeError(cause)}`;
       settle(new ProxyError("BACKEND_CONNECT_FAILED", message, { cause }));
     };
-    const onClose = (): void =>
-      settle(new ProxyError("BACKEND_CONNECT_FAILED", `cannot connect to ${origin}: it was closed at once`));
+    const onClose = (): void => {
+      const message = `cannot connect to ${origin}: ${stage}it was closed at once`;
+      settle(new ProxyError("BACKEND_CONNECT_FAILED", message));
+    };
     const onOpen = (): void => {
       socket.setKeepAlive(true, PROBE_IDLE_AFTER_MS);
       keepReadingAfterFailedWrite(socket);
@@ -118,6 +123,7 @@ export class Connector {
     };
     const onConnect = (): void => {
       if (!isTls) return onOpen();
+      stage = "TLS: ";
       clearTimeout(timer);
       timer = setTimeout(onTimeout, this.#limits.tlsHandshakeTimeoutMs);
     };
@@ -152,7 +158,7 @@ export class Connector {
 }
 
 export function describeError(error: Error): string {
-  if (error.message !== "") return error.message;
+  if (error.message !== "") return causeText(error);
   // An AggregateError of several addresses that were tried has no text of its own.
   const first: unknown = error instanceof AggregateError ? error.errors[0] : undefined;
   if (first instanceof Error) return first.message;

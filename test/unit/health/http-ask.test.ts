@@ -378,7 +378,7 @@ test("TLS goes by the backend's own name, at whatever address, and never by the 
     headers: [{ name: "Authorization", value: "secret" }],
   });
   assert.equal(wrong.ok, false);
-  assert.match(wrong.saw, /cannot connect to https:\S+: Hostname\/IP does not match/);
+  assert.match(wrong.saw, /cannot connect to https:\S+: TLS: Hostname\/IP does not match/);
   assert.equal(asked.length, 3, "a secret was sent to somebody who is not the backend");
 });
 
@@ -387,14 +387,23 @@ test("a certificate that nobody vouches for is bad, and so is a backend that spe
   skip: NEEDS_OPENSSL,
 }, async (t) => {
   const { port, asked } = await startTlsBackend(t, await (await makeAuthority(t)).issue("backend"));
-  assert.match((await probeOf(`https://127.0.0.1:${port}`)).saw, /cannot connect to .*certificate/);
+  assert.match(
+    (await probeOf(`https://127.0.0.1:${port}`)).saw,
+    /cannot connect to https:\S+: TLS: .*certificate/,
+  );
   assert.equal(asked.length, 0);
   const plain = await startBackend(t);
-  assert.match((await probeOf(plain.url.replace("http:", "https:"))).saw, /cannot connect to https:/);
+  assert.match(
+    (await probeOf(plain.url.replace("http:", "https:"))).saw,
+    /cannot connect to https:\S+: TLS: wrong version number$/,
+  );
   const silent = await startRawBackend(t, (socket) => socket.resume());
   const late = await probeOf(silent.url.replace("http:", "https:"), { timeoutMs: 100 });
   assert.equal(late.saw, "no answer within 100 ms");
   await waitUntil("the connection is closed", () => silent.connections === 0);
   const closing = await startRawBackend(t, (socket) => void socket.end());
-  assert.match((await probeOf(closing.url.replace("http:", "https:"))).saw, /cannot connect to https:/);
+  assert.match(
+    (await probeOf(closing.url.replace("http:", "https:"))).saw,
+    /cannot connect to https:\S+: TLS: ./,
+  );
 });

@@ -138,23 +138,34 @@ test("a handshake that takes too long is given up in time, counted from the conn
   const connecting = connectTo(t, `https://127.0.0.1:${backend.port}`, { tlsHandshakeTimeoutMs: 100 });
   const error = await failureOf(connecting);
   assert.equal(error.code, "BACKEND_CONNECT_TIMEOUT");
+  assert.match(error.message, /^TLS: no connection to https:/);
   await waitUntil("the backend sees the end", () => backend.connections === 0);
   assert.equal(connecting.outcomes.length, 1);
 });
 
-test("a backend that does not speak TLS, or closes at once, fails the connect", limit, async (t) => {
-  for (const answer of [
-    (socket: Socket) => void socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")),
-    (socket: Socket) => void socket.once("data", () => socket.end()),
-    (socket: Socket) => void socket.once("data", () => socket.resetAndDestroy()),
-  ]) {
-    const backend = await startRawBackend(t, answer);
-    const connecting = connectTo(t, `https://127.0.0.1:${backend.port}`);
-    const error = await failureOf(connecting);
-    assert.equal(error.code, "BACKEND_CONNECT_FAILED");
-    assert.match(error.message, /^cannot connect to https:\/\/127\.0\.0\.1:\d+: ./);
-  }
-});
+test(
+  "a backend that does not speak TLS, or closes at once, fails the connect, and TLS is named",
+  limit,
+  async (t) => {
+    for (const [why, answer] of [
+      [
+        "wrong version number",
+        (socket: Socket) => socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")),
+      ],
+      ["Client network socket disconnected.*", (socket: Socket) => socket.once("data", () => socket.end())],
+      ["read ECONNRESET", (socket: Socket) => socket.once("data", () => socket.resetAndDestroy())],
+    ] as const) {
+      const backend = await startRawBackend(t, answer);
+      const connecting = connectTo(t, `https://127.0.0.1:${backend.port}`);
+      const error = await failureOf(connecting);
+      assert.equal(error.code, "BACKEND_CONNECT_FAILED");
+      assert.match(
+        error.message,
+        new RegExp(`^cannot connect to https://127\\.0\\.0\\.1:${backend.port}: TLS: ${why}$`),
+      );
+    }
+  },
+);
 
 // ── what is left of a connection whose write has failed ───────────────────────────────────────────
 
