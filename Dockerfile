@@ -25,6 +25,11 @@ RUN npm ci
 COPY tsconfig.json ./
 COPY src/ src/
 RUN npm run build
+# What V8 makes of the modules, so that a container starts as fast the first time as later. Node.js keeps it by user
+# id, so root's becomes that of the user the image runs as, who may read it and not write it.
+RUN node dist/src/own-daemon/fill-compile-cache.js \
+  && for folder in dist/compile-cache/*; do mv "$folder" "${folder%-*}-1000"; done \
+  && chmod -R a+rX,go-w dist/compile-cache
 
 FROM node:24.21.0-bookworm-slim
 ENV NODE_ENV=production STATE_DIR=/state ADMIN_PORT=8081
@@ -32,6 +37,7 @@ WORKDIR /app
 COPY --chmod=644 package.json package-lock.json ./
 RUN npm ci --omit=dev && npm cache clean --force
 COPY --from=build /app/dist/src/ dist/src/
+COPY --from=build /app/dist/compile-cache/ dist/compile-cache/
 COPY --chmod=644 config/config.yaml config/
 # By number, so that Kubernetes' runAsNonRoot can see that it is not root; the image's user "node".
 RUN mkdir /state && chown 1000:1000 /state

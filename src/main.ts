@@ -2,9 +2,10 @@
 /**
  * Entry: looks at the runtime, then becomes the primary or a worker, or runs a command that ends.
  *
- * Everything else is imported after the look: an old Node cannot even load it.
+ * Everything else is imported after the look: an old Node cannot even load it. And after the compile cache is there.
  */
 import cluster from "node:cluster";
+import { useCompileCache } from "./compile-cache.ts";
 
 const NEEDED = { major: 24, minor: 9 }; // http.createServer's shouldUpgradeCallback
 
@@ -22,6 +23,7 @@ async function main(): Promise<void> {
     process.exitCode = 1;
     return;
   }
+  useCompileCache();
   if (cluster.isWorker) {
     const { runWorker } = await import("./worker.ts");
     runWorker();

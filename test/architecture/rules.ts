@@ -31,7 +31,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "primary.ts": [...SHARED, "control-plane"],
   "serve.ts": ["core", "config", "control-plane/workers/forks.ts", "primary.ts"],
   "worker.ts": [...SHARED, "data-plane"],
-  "main.ts": [...SHARED, "cli", "drill/drill.ts", "serve.ts", "worker.ts"],
+  "compile-cache.ts": [],
+  "main.ts": ["compile-cache.ts", ...SHARED, "cli", "drill/drill.ts", "serve.ts", "worker.ts"],
 };
 
 /** The only files that may load a package, not just its types. */

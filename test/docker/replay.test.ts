@@ -47,7 +47,7 @@ test("the image holds the compiled daemon, what it depends on, the config and an
   assert.deepEqual(readdirSync(image.root).sort(), ["app", "state"]);
   const held = ["config", "dist", "node_modules", "package-lock.json", "package.json"];
   assert.deepEqual(readdirSync(image.place("/app")).sort(), held);
-  assert.deepEqual(readdirSync(image.place("/app/dist")), ["src"]);
+  assert.deepEqual(readdirSync(image.place("/app/dist")).sort(), ["compile-cache", "src"]);
   assert.deepEqual(readdirSync(image.place("/app/config")), ["config.yaml"]);
   assert.deepEqual(readdirSync(image.place("/state")), []);
 });
@@ -67,9 +67,25 @@ test("no devDependency is in the image, every dependency is", () => {
 test("the image's user owns the state folder and nothing else", { skip: !IS_ROOT && "needs root" }, () => {
   const [uid] = image.user.split(":").map(Number);
   assert.equal(statSync(image.place("/state")).uid, uid);
-  for (const path of ["/app", "/app/config", "/app/dist/src/main.js", "/app/node_modules"]) {
+  for (const path of [
+    "/app",
+    "/app/config",
+    "/app/dist/src/main.js",
+    "/app/dist/compile-cache",
+    "/app/node_modules",
+  ]) {
     const { uid: owner, mode } = statSync(image.place(path));
     assert.deepEqual([owner, mode & 0o022], [0, 0], path);
+  }
+});
+
+test("the compile cache is filled, for the primary and for the workers, and for the image's user", () => {
+  const [uid] = image.user.split(":");
+  const folders = readdirSync(image.place("/app/dist/compile-cache"));
+  assert.equal(folders.length, 2); // their flags differ
+  for (const folder of folders) {
+    assert.match(folder, new RegExp(`^v[\\d.]+-.*-${uid}$`));
+    assert.ok(readdirSync(image.place(`/app/dist/compile-cache/${folder}`)).length > 100);
   }
 });
 
