@@ -177,9 +177,14 @@ async function measure(mode: Mode, round: number, load: LoadClient): Promise<Acc
     for (let split = 0; split < SPLITS; split++) maxShares.push(await measureSplit(port));
     const short = await measureShort(port, running.pid);
     const keptAlive = await load.run({
-      driver: "autocannon",
-      url: `http://127.0.0.1:${port}/`,
+      kind: "http",
+      tool: "autocannon",
+      port,
+      path: "/",
       connections: CONNECTIONS,
+      uploadBytes: 0,
+      answerBytes: 1, // at least: it is a process id
+      isClosing: false,
       warmUpMs: WARM_UP_MS,
       durationMs: MEASURED_MS,
       pid: running.pid,
@@ -189,9 +194,9 @@ async function measure(mode: Mode, round: number, load: LoadClient): Promise<Acc
       shortPerSecond: short.perSecond,
       shortCpuUs: short.cpuUs,
       shortFailed: short.failed,
-      keptAlivePerSecond: keptAlive.requests / keptAlive.seconds,
-      keptAliveCpuUs: ((keptAlive.cpu.userMs + keptAlive.cpu.systemMs) * 1_000) / keptAlive.requests,
-      keptAliveP99Ms: keptAlive.p99Ms,
+      keptAlivePerSecond: keptAlive.units / keptAlive.seconds,
+      keptAliveCpuUs: ((keptAlive.cpu.userMs + keptAlive.cpu.systemMs) * 1_000) / keptAlive.units,
+      keptAliveP99Ms: keptAlive.latency?.p99Ms ?? Number.NaN,
     };
   });
   const killOne = await measureKills(mode, KILLS_OF_ONE, 1);

@@ -3,17 +3,20 @@
  *
  * A GET without a body is answered straight from the socket, so that the backend is not what a fast
  * contender waits for. Everything else, with its unread bytes, goes to a node:http server that answers a
- * body with the same body and reports the rest of what it got.
+ * body with the same body and reports the rest of what it got; some paths
+ * have an answer of another size.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createNetServer, type Socket } from "node:net";
+import { Readable } from "node:stream";
+import { SMALL_BODY as BODY, SIZED_PATHS } from "./backends/sizes.ts";
 import { endWithParent } from "./process.ts";
 
-const BODY = "ok";
 const ANSWER = Buffer.from(
   `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ${BODY.length}\r\nX-Saw: GET /\r\n\r\n${BODY}`,
   "latin1",
 );
+const PIECE = Buffer.alloc(64 * 1024, "x");
 const HEAD_END = "\r\n\r\n";
 const NOT_PLAIN =
   /\r\n(content-length|transfer-encoding|connection: *close|upgrade|expect) *[:\r]|close\r\n/i;
@@ -22,6 +25,8 @@ const httpServer = createServer({ keepAliveTimeout: 600_000 }, answer);
 
 function answer(req: IncomingMessage, res: ServerResponse): void {
   res.sendDate = false;
+  const sized = Object.entries(SIZED_PATHS).find(([path]) => path === req.url);
+  if (sized) return sendSized(res, sized[1]);
   const chunks: Buffer[] = [];
   req.on("data", (chunk: Buffer) => chunks.push(chunk));
   req.on("end", () => {
@@ -34,6 +39,16 @@ function answer(req: IncomingMessage, res: ServerResponse): void {
     });
     res.end(answered);
   });
+}
+
+function sendSized(res: ServerResponse, bytes: number): void {
+  res.writeHead(200, { "Content-Type": "text/plain", "Content-Length": bytes });
+  Readable.from(pieces(bytes)).pipe(res);
+}
+
+function* pieces(bytes: number): Iterable<Buffer> {
+  for (let left = bytes; left > 0; left -= PIECE.length)
+    yield left < PIECE.length ? PIECE.subarray(0, left) : PIECE;
 }
 
 function onConnection(socket: Socket): void {

@@ -1,4 +1,5 @@
 /** Where and on what a result was made: machine, versions, commit. */
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus, release, totalmem } from "node:os";
@@ -37,6 +38,22 @@ export function environment(): Environment {
     v8: process.versions.v8,
     packages: Object.fromEntries(PACKAGES.map((name) => [name, packageVersion(name)])),
   };
+}
+
+/** Of the programs that make the load and, mostly, the backend. */
+export function toolVersions(): Record<string, string> {
+  const outputs = {
+    wrk: /^wrk \S*?([\d.]+)/.exec(outputOf("wrk", ["-v"])),
+    ab: /Version ([\d.]+)/.exec(outputOf("ab", ["-V"])),
+  };
+  return Object.fromEntries(
+    Object.entries(outputs).flatMap(([name, found]) => (found?.[1] === undefined ? [] : [[name, found[1]]])),
+  );
+}
+
+/** wrk says its version with exit code 1. */
+function outputOf(program: string, args: readonly string[]): string {
+  return spawnSync(program, args, { encoding: "utf8" }).stdout ?? "";
 }
 
 /** Of a package in node_modules; read as a file, since not every package exports its package.json. */

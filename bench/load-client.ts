@@ -1,7 +1,7 @@
-/** The load driver as run.ts sees it: a process that is asked for one sample at a time. */
+/** The load driver as a bench sees it: a process that is asked for one sample at a time. */
 
 import { withLimit } from "../test/support/wait.ts";
-import type { FromLoad, LoadJob, LoadSample, ToLoad } from "./load.ts";
+import { type FromLoad, type LoadJob, type LoadSample, limitOf, type ToLoad } from "./load/jobs.ts";
 import { programPath } from "./place.ts";
 import { type RunningProcess, startProcess } from "./process.ts";
 
@@ -26,8 +26,7 @@ export class LoadClient {
     const answered = new Promise<LoadSample>((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
     const message: ToLoad = { type: "load", id, job };
     this.#process.child.send(message);
-    const limitMs = job.warmUpMs + job.durationMs + 30_000;
-    return await withLimit(answered, limitMs, "the load driver", this.#process.output);
+    return await withLimit(answered, limitOf(job), "the load driver", this.#process.output);
   }
 
   async stop(): Promise<void> {

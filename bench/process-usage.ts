@@ -37,6 +37,12 @@ export function cpuUsage(leader: number): CpuUsage {
   return { userMs: userTicks * MS_PER_TICK, systemMs: systemTicks * MS_PER_TICK };
 }
 
+/** What was used since `before`. @throws Error when the leader is gone. */
+export function cpuSince(before: CpuUsage, leader: number): CpuUsage {
+  const { userMs, systemMs } = cpuUsage(leader);
+  return { userMs: userMs - before.userMs, systemMs: systemMs - before.systemMs };
+}
+
 /** @throws Error when the leader is gone. */
 export function memoryUsage(leader: number): MemoryUsage {
   let residentBytes = 0;

@@ -1,65 +1,36 @@
 /**
- * The bench: the daemon with one worker beside other proxies doing the same job on the same machine in the
- * same minutes. Check the answers > warm up > interleave > report.
+ * The bench: the daemon beside other proxies doing the same job on the same machine in the same minutes; or this tree
+ * beside another commit.
  *
- * Backend, contender and load driver are processes of their own; the contender has a core to itself where
+ * Backend, contender and load driver are processes of their own; a contender with one worker has a core to itself where
  * taskset can see to that. Loopback only; ends everything it started. `--help` tells the options.
  */
-import { rmSync } from "node:fs";
-import { mkdtemp } from "node:fs/promises";
-import { loadavg, tmpdir } from "node:os";
-import { join } from "node:path";
-import { freePort } from "../test/support/free-port.ts";
-import { request } from "../test/support/http-client.ts";
-import { removeDir } from "../test/support/temp-dir.ts";
-import { assertSameAnswers } from "./answers.ts";
+import { loadavg } from "node:os";
+import { benchAgainst } from "./against.ts";
 import type { Contender } from "./contenders/contender.ts";
 import { daemonWithSemiSpace } from "./contenders/daemon.ts";
 import { CONTENDERS } from "./contenders/registry.ts";
-import { environment } from "./environment.ts";
-import type { LoadSample } from "./load.ts";
-import { LoadClient } from "./load-client.ts";
+import { type Contest, checkAnswers, type Failure, measureCase } from "./contest.ts";
+import { environment, toolVersions } from "./environment.ts";
+import { judgeFloors } from "./floors.ts";
+import type { LoadSize } from "./measure.ts";
 import { type Options, parseOptions, USAGE } from "./options.ts";
-import { programPath } from "./place.ts";
-import {
-  type Command,
-  type Cores,
-  findOnPath,
-  planCores,
-  type RunningProcess,
-  startProcess,
-  waitUntilReady,
-} from "./process.ts";
-import { memoryUsage } from "./process-usage.ts";
-import { checkClaim, formatTable, type Sample, summarize, writeReport } from "./report.ts";
-import { shuffled } from "./statistics.ts";
+import { findOnPath, planCores } from "./process.ts";
+import { writeReport } from "./report.ts";
+import type { BenchResult, CaseResult, LeftOut } from "./result.ts";
+import { caseTable, floorLines } from "./table.ts";
 
-/** Once for each contender before the rounds, so that nobody is measured while still being compiled. */
-const FIRST_WARM_UP_MS = 2_000;
 /** Of the last minute, before anything of ours runs: above it somebody else uses the cores. */
 const BUSY_LOAD_AVERAGE = 0.7;
 
-interface Started {
-  readonly contender: Contender;
-  readonly port: number;
-  readonly process: RunningProcess;
-}
-
-type Cleanup = (() => Promise<void>)[];
-
-function progress(text: string): void {
+function tell(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
 /** Whom to measure, and why each of the others is left out. */
-function chooseContenders({ only, reference, semiSpaces }: Options): {
-  chosen: Contender[];
-  leftOut: string[];
-} {
-  if (semiSpaces.length > 0) return { chosen: semiSpaces.map(daemonWithSemiSpace), leftOut: [] };
-  const unknown = [...only, reference].filter(
-    (name) => !CONTENDERS.some((contender) => contender.name === name),
-  );
+function chooseContenders({ only, semiSpaces }: Options): { contenders: Contender[]; leftOut: LeftOut[] } {
+  if (semiSpaces.length > 0) return { contenders: semiSpaces.map(daemonWithSemiSpace), leftOut: [] };
+  const unknown = only.filter((name) => !CONTENDERS.some((contender) => contender.name === name));
   if (unknown.length > 0) {
     const known = CONTENDERS.map((contender) => contender.name).join(", ");
     throw new RangeError(`no contender ${unknown.join(", ")}; there are ${known}`);
@@ -69,193 +40,78 @@ function chooseContenders({ only, reference, semiSpaces }: Options): {
   );
   const isHere = (contender: Contender): boolean => contender.version() !== undefined;
   return {
-    chosen: asked.filter(isHere),
-    leftOut: asked.filter((contender) => !isHere(contender)).map(({ name }) => `${name}: not installed`),
+    contenders: asked.filter(isHere),
+    leftOut: asked
+      .filter((contender) => !isHere(contender))
+      .map(({ name }) => ({ name, why: "not installed" })),
   };
 }
 
-async function startServer(
-  name: string,
-  port: number,
-  command: Command,
-  core: number | undefined,
-): Promise<RunningProcess> {
-  const running = startProcess(command, { core });
-  try {
-    await waitUntilReady(name, running, async () => (await request(port, { limitMs: 1_000 })).status === 200);
-  } catch (error) {
-    await running.stop();
-    throw error;
-  }
-  return running;
+function loadSizeOf({ tool, warmUpMs, durationMs, abRequests }: Options): LoadSize {
+  const hasWrk = findOnPath("wrk") !== undefined;
+  if (tool === "wrk" && !hasWrk) throw new Error("--load wrk: wrk is not installed");
+  const hasAb = findOnPath("ab") !== undefined;
+  return { tool: tool ?? (hasWrk ? "wrk" : "autocannon"), hasAb, warmUpMs, durationMs, abRequests };
 }
 
-/** Removed at the latest when a signal ends us; the processes are killed then too (process-group.ts). */
-async function tempDirOfOurs(): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), "traffic-switching-bench-"));
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.once(signal, () => rmSync(dir, { recursive: true, force: true }));
-  }
-  return dir;
-}
-
-async function startContender(
-  contender: Contender,
-  backendPort: number,
-  cores: Cores,
-  cleanup: Cleanup,
-): Promise<Started> {
-  progress(`starting ${contender.name} ${contender.version() ?? ""} (${contender.about})`);
-  const dir = await tempDirOfOurs();
-  cleanup.push(() => removeDir(dir));
-  const port = await freePort();
-  const command = await contender.prepare({ port, backendPort, dir });
-  const running = await startServer(contender.name, port, command, cores.contender);
-  cleanup.push(running.stop);
-  contender.verify?.(running.pid);
-  await assertSameAnswers(backendPort, contender.name, port);
-  return { contender, port, process: running };
-}
-
-async function measure(started: Started, load: LoadClient, options: Options, round: number): Promise<Sample> {
-  const { contender, port, process: running } = started;
-  const loaded = await load
-    .run({
-      driver: options.driver,
-      url: `http://127.0.0.1:${port}/`,
-      connections: options.connections,
-      warmUpMs: options.warmUpMs,
-      durationMs: options.durationMs,
-      pid: running.pid,
-    })
-    .catch((cause: unknown) => {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new Error(`${contender.name} failed in round ${round}: ${why}\n${running.output()}`, { cause });
-    });
-  return toSample(contender.name, round, loaded, memoryUsage(running.pid).peakResidentBytes);
-}
-
-function toSample(contender: string, round: number, loaded: LoadSample, peakBytes: number): Sample {
-  const { requests, seconds, p50Ms, p99Ms, cpu } = loaded;
-  const cpuMs = cpu.userMs + cpu.systemMs;
-  return {
-    contender,
-    round,
-    requests,
-    seconds,
-    requestsPerSecond: requests / seconds,
-    p50Ms,
-    p99Ms,
-    cpuUs: (cpuMs * 1_000) / requests,
-    cpuUserUs: (cpu.userMs * 1_000) / requests,
-    cpuSystemUs: (cpu.systemMs * 1_000) / requests,
-    coreShare: cpuMs / (seconds * 1_000),
-    peakResidentMiB: peakBytes / 2 ** 20,
-  };
-}
-
-async function bench(options: Options, cleanup: Cleanup): Promise<boolean> {
-  const { chosen, leftOut } = chooseContenders(options);
-  for (const line of leftOut) progress(`left out: ${line}`);
+/** @returns whether nobody failed and, when that is asked, every floor was held. */
+async function bench(options: Options, size: LoadSize, loadAverage: number): Promise<boolean> {
+  const { contenders, leftOut } = chooseContenders(options);
+  for (const { name, why } of leftOut) tell(`left out: ${name}, ${why}`);
   const cores = planCores();
-  if (cores.contender === undefined) progress("not pinned to cores: needs taskset and two cores");
-  const [loadAverage = 0] = loadavg();
-  if (loadAverage > BUSY_LOAD_AVERAGE) {
-    progress(`the machine is busy (load average ${loadAverage.toFixed(1)}): take the figures as rough`);
+  if (cores.contender === undefined) tell("not pinned to cores: needs taskset and two cores");
+  const contest: Contest = { contenders, leftOut, cores, size, rounds: options.rounds, tell };
+  await checkAnswers(contest);
+  const cases: CaseResult[] = [];
+  const failures: Failure[] = [];
+  for (const forCase of options.cases) {
+    const measured = await measureCase(contest, forCase);
+    cases.push(measured.result);
+    failures.push(...measured.failures);
   }
-  const backendPort = await freePort();
-  const backendCommand = {
-    command: process.execPath,
-    args: [programPath("bench/backend"), `${backendPort}`],
+  const floors = judgeFloors(cases);
+  const versions = Object.fromEntries(contenders.map((each) => [each.name, each.version() ?? ""]));
+  const env = { ...environment(), versions: { ...versions, ...toolVersions() }, loadAverage };
+  const { cases: _chosen, ...asked } = options;
+  const result: Omit<BenchResult, "environment"> = {
+    kind: "bench",
+    options: { ...asked, ...size, cores },
+    cases,
+    floors,
+    failures,
   };
-  const backend = await startServer("the backend", backendPort, backendCommand, cores.backend);
-  cleanup.push(backend.stop);
-  const load = new LoadClient(cores.load);
-  cleanup.push(() => load.stop());
-  const started: Started[] = [];
-  for (const contender of chosen) started.push(await startContender(contender, backendPort, cores, cleanup));
-  for (const one of started) {
-    progress(`warming up ${one.contender.name}`);
-    await measure(one, load, { ...options, warmUpMs: 0, durationMs: FIRST_WARM_UP_MS }, 0);
-  }
-  const samples: Sample[] = [];
-  for (let round = 1; round <= options.rounds; round++) {
-    for (const one of shuffled(started)) {
-      const sample = await measure(one, load, options, round);
-      samples.push(sample);
-      progress(
-        `round ${round}/${options.rounds}  ${sample.contender.padEnd(20)} ${sample.requestsPerSecond.toFixed(0).padStart(6)} req/s  ${sample.cpuUs.toFixed(1).padStart(6)} us/req`,
-      );
-    }
-  }
-  return await report(options, chosen, leftOut, { cores, loadAverage }, samples);
-}
-
-async function report(
-  options: Options,
-  chosen: readonly Contender[],
-  leftOut: readonly string[],
-  circumstances: { readonly cores: Cores; readonly loadAverage: number },
-  samples: readonly Sample[],
-): Promise<boolean> {
-  const isSweep = options.semiSpaces.length > 0;
-  const reference = isSweep ? (chosen[0]?.name ?? "") : options.reference;
-  const order = chosen.map(({ name }) => name);
-  const summaries = summarize(samples, reference).sort(
-    (a, b) => order.indexOf(a.contender) - order.indexOf(b.contender),
-  );
-  const claim = isSweep ? undefined : checkClaim(samples, "traffic-switching", reference);
-  const env = environment();
-  const contenders = chosen.map((contender) => ({
-    name: contender.name,
-    version: contender.version(),
-    about: contender.about,
-  }));
-  const content = {
-    options,
-    ...circumstances,
-    contenders,
-    leftOut,
-    summaries,
-    claims: claim ? [claim] : [],
-    samples,
-  };
-  const path = await writeReport(isSweep ? "semi-space-" : "", env, content);
+  const path = await writeReport(options.semiSpaces.length > 0 ? "semi-space-" : "", env, result);
   const lines = [
-    `GET /, 2-byte answer, ${options.connections} kept-alive connections, ${options.driver}, ${options.rounds} rounds of ${options.durationMs / 1_000} s: median (min..max)`,
     `${env.cpu}, ${env.cores} cores, Linux ${env.kernel}, Node ${env.node}, commit ${env.commit}${env.isModified ? " with changes" : ""}`,
+    `${size.tool}, ${options.rounds} rounds of ${size.durationMs / 1_000} s: median (min..max)`,
+    ...cases.map((each) => `\n${caseTable(each)}`),
+    ...(floors.length > 0 ? [`\n${floorLines(floors)}`] : []),
     "",
-    formatTable(summaries, reference),
-    "",
-    ...leftOut.map((line) => `left out: ${line}`),
-    ...(claim
-      ? [`${claim.claim}: ${claim.isHeld ? "holds" : "DOES NOT HOLD"} (ratio ${claim.ratio.toFixed(2)})`]
-      : []),
+    ...failures.map(({ why }) => `FAILED ${why.split("\n")[0]}`),
     `samples: ${path}`,
   ];
   process.stdout.write(`${lines.join("\n")}\n`);
-  return claim?.isHeld ?? true;
+  return (
+    failures.length === 0 && !(options.isCheck && floors.some(({ isFloorHeld }) => isFloorHeld === false))
+  );
 }
 
 async function main(): Promise<void> {
-  process.setMaxListeners(50); // one for each contender's folder
   const options = parseOptions(process.argv.slice(2));
   if (options === "help") {
     process.stdout.write(`${USAGE}\n`);
     return;
   }
-  if (options.driver === "wrk" && findOnPath("wrk") === undefined)
-    throw new Error("--load wrk: wrk is not installed");
-  const cleanup: Cleanup = [];
-  try {
-    const isHeld = await bench(options, cleanup);
-    if (options.isCheck && !isHeld) process.exitCode = 1;
-  } finally {
-    for (const close of cleanup.reverse()) await close();
+  const size = loadSizeOf(options);
+  const [loadAverage = 0] = loadavg();
+  if (loadAverage > BUSY_LOAD_AVERAGE) {
+    tell(`the machine is busy (load average ${loadAverage.toFixed(1)}): take the figures as rough`);
   }
+  if (options.against !== undefined) await benchAgainst(options.against, options, size, tell);
+  else if (!(await bench(options, size, loadAverage))) process.exitCode = 1;
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  tell(`bench: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
 });

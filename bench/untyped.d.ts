@@ -3,6 +3,9 @@ declare module "autocannon" {
   namespace autocannon {
     interface Options {
       readonly url: string;
+      readonly method?: string;
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly body?: Buffer;
       readonly connections: number;
       /** s */
       readonly duration: number;

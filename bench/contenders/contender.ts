@@ -2,6 +2,7 @@
  * A contender: one proxy in its fastest documented set-up for one process or one worker, doing the same job
  * as all others: everything that comes to `port` goes to the backend.
  */
+import type { Case } from "../cases/case.ts";
 import type { Command } from "../process.ts";
 
 export interface Job {
@@ -9,6 +10,10 @@ export interface Job {
   readonly backendPort: number;
   /** An empty folder of its own, removed afterwards. */
   readonly dir: string;
+  /** Processes or threads that serve. */
+  readonly workers: number;
+  /** What will be asked of it: some set-ups depend on it. */
+  readonly forCase: Case;
 }
 
 export interface Contender {
@@ -19,6 +24,8 @@ export interface Contender {
   readonly isExtra?: boolean;
   /** Of the program itself; undefined when it is not on this machine, which leaves the contender out. */
   version(): string | undefined;
+  /** Why it takes no part in a case; undefined: it does. */
+  whyNot?(one: Case): string | undefined;
   /** Writes what it needs into `job.dir`; says how it is started. */
   prepare(job: Job): Promise<Command>;
   /** Asks the running one whether it is what it should be; throws when not. */

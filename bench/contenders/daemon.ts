@@ -1,42 +1,48 @@
-/** The daemon itself with one worker: primary and worker are both measured. */
+/** The daemon itself: primary and workers are all measured. */
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { freePort } from "../../test/support/free-port.ts";
 import { groupMembers } from "../../test/support/process-group.ts";
-import { programPath } from "../place.ts";
-import type { Contender } from "./contender.ts";
+import { programPath, ROOT } from "../place.ts";
+import type { Contender, Job } from "./contender.ts";
 
-export const daemon = createDaemon("traffic-switching", {});
+export const daemon = daemonOf("traffic-switching", ROOT);
+
+/** @param root of the tree it is started from. */
+export function daemonOf(name: string, root: string, env: Readonly<Record<string, string>> = {}): Contender {
+  return {
+    name,
+    about: "its defaults; CPU and memory of primary and workers together",
+    version: () => "of this commit",
+    whyNot: ({ hasAccessLog }) => (hasAccessLog ? "its config has no access log" : undefined),
+    prepare: async (job) => {
+      const file = join(job.dir, "config.yaml");
+      await writeFile(file, JSON.stringify(await configOf(job))); // YAML is a superset of JSON
+      const args = [programPath("src/main", root), "--config", file];
+      return { command: process.execPath, args, env };
+    },
+  };
+}
 
 /** With a young generation of `mebibytes` in every process, through NODE_OPTIONS, which workers inherit. */
 export function daemonWithSemiSpace(mebibytes: number): Contender {
+  const env = { NODE_OPTIONS: `--max-semi-space-size=${mebibytes}` };
   return {
-    ...createDaemon(`semi-space-${mebibytes}`, { NODE_OPTIONS: `--max-semi-space-size=${mebibytes}` }),
-    about: `one worker, --max-semi-space-size=${mebibytes} (MiB)`,
+    ...daemonOf(`semi-space-${mebibytes}`, ROOT, env),
+    about: `--max-semi-space-size=${mebibytes} (MiB)`,
     verify: (pid) => assertNoOwnSemiSpace(pid, mebibytes),
   };
 }
 
-function createDaemon(name: string, env: Readonly<Record<string, string>>): Contender {
+async function configOf({ port, backendPort, dir, workers }: Job): Promise<object> {
   return {
-    name,
-    about: "one worker; CPU and memory of primary and worker together",
-    version: () => "of this commit",
-    prepare: async ({ port, backendPort, dir }) => {
-      const backend = `http://127.0.0.1:${backendPort}`;
-      const config = {
-        server: { host: "127.0.0.1", port, workers: 1 },
-        backends: { v1: backend, v2: `http://localhost:${backendPort}` },
-        active_version: "v1",
-        admin: { host: "127.0.0.1", port: await freePort() },
-        log: { level: "warn" },
-        state_dir: dir,
-      };
-      const file = join(dir, "config.yaml");
-      await writeFile(file, JSON.stringify(config)); // YAML is a superset of JSON
-      return { command: process.execPath, args: [programPath("src/main"), "--config", file], env };
-    },
+    server: { host: "127.0.0.1", port, workers },
+    backends: { v1: `http://127.0.0.1:${backendPort}`, v2: `http://localhost:${backendPort}` },
+    active_version: "v1",
+    admin: { host: "127.0.0.1", port: await freePort() },
+    log: { level: "warn" },
+    state_dir: dir,
   };
 }
 

@@ -1,27 +1,29 @@
-/** Contenders that are Node packages, each a small program beside this file: `node FILE PORT BACKEND_PORT`. */
-import { environment, packageVersion } from "../environment.ts";
+/** Contenders that are Node packages, each a small program beside this file; and no proxy at all. */
+import { backendCommand } from "../backends/backend-command.ts";
+import type { Case } from "../cases/case.ts";
+import { packageVersion } from "../environment.ts";
 import { programPath } from "../place.ts";
 import type { Contender } from "./contender.ts";
 
 export const direct: Contender = {
   name: "direct",
   about: "no proxy: a backend of its own on the contender's core; its CPU is the backend's",
-  version: () => environment().node,
-  prepare: async ({ port }) => ({
-    command: process.execPath,
-    args: [programPath("bench/backend"), `${port}`],
-  }),
+  version: () => "",
+  prepare: async ({ port, dir, forCase }) => await backendCommand(forCase.backend, { port, dir }),
 };
 
 export const httpProxy = nodeProxy("http-proxy", "http-proxy", "keep-alive agent", "http-proxy");
-/** The reference of the claim: the fastest set-up that its documentation shows, though it lets requests wait behind others. */
-export const fastProxy = nodeProxy(
-  "fast-proxy",
-  "fast-proxy",
-  "undici mode, 100 connections, pipelining 10, over node:http",
-  "fast-proxy",
-  "pipelining",
-);
+/** The fastest set-up that its documentation shows, though it lets requests wait behind others. */
+export const fastProxy: Contender = {
+  ...nodeProxy(
+    "fast-proxy",
+    "fast-proxy",
+    "undici mode, 100 connections, pipelining 10, over node:http",
+    "fast-proxy",
+    "pipelining",
+  ),
+  whyNot: noUpgrades,
+};
 /** The same without pipelining, which is what all others do. */
 export const fastProxyUndici: Contender = {
   ...nodeProxy(
@@ -32,6 +34,7 @@ export const fastProxyUndici: Contender = {
     "undici",
   ),
   isExtra: true,
+  whyNot: noUpgrades,
 };
 export const fastProxyHttp: Contender = {
   ...nodeProxy(
@@ -42,29 +45,39 @@ export const fastProxyHttp: Contender = {
     "http",
   ),
   isExtra: true,
+  whyNot: noUpgrades,
 };
 export const fastifyHttpProxy = nodeProxy(
   "fastify-http-proxy",
   "@fastify/http-proxy",
-  "undici, no logger",
+  "undici, 128 connections, no logger",
   "fastify-http-proxy",
 );
 
-/** @param file beside this one, without its ending; started with the two ports and then `args`. */
-function nodeProxy(
-  name: string,
-  packageName: string,
-  about: string,
-  file: string,
-  ...args: string[]
-): Contender {
+function noAccessLog({ hasAccessLog }: Case): string | undefined {
+  return hasAccessLog ? "has no access log" : undefined;
+}
+
+function noUpgrades(one: Case): string | undefined {
+  return one.load.kind === "websocket" ? "forwards no WebSocket" : noAccessLog(one);
+}
+
+/** @param file beside this one, without its ending; started with the two ports, the number of workers and `mode`. */
+function nodeProxy(name: string, packageName: string, about: string, file: string, mode = ""): Contender {
   return {
     name,
     about,
     version: () => packageVersion(packageName),
-    prepare: async ({ port, backendPort }) => ({
+    whyNot: noAccessLog,
+    prepare: async ({ port, backendPort, workers }) => ({
       command: process.execPath,
-      args: [programPath(`bench/contenders/${file}`), `${port}`, `${backendPort}`, ...args],
+      args: [
+        programPath(`bench/contenders/${file}`),
+        `${port}`,
+        `${backendPort}`,
+        `${workers}`,
+        ...(mode === "" ? [] : [mode]),
+      ],
     }),
   };
 }

@@ -1,8 +1,10 @@
 /** Every contender, in the order of the report. */
+import { caddy } from "./caddy.ts";
 import type { Contender } from "./contender.ts";
 import { daemon } from "./daemon.ts";
 import { go } from "./go.ts";
-import { nginx } from "./nginx.ts";
+import { haproxy } from "./haproxy.ts";
+import { nginx, nginxTuned } from "./nginx.ts";
 import {
   direct,
   fastifyHttpProxy,
@@ -15,11 +17,14 @@ import {
 export const CONTENDERS: readonly Contender[] = [
   direct,
   daemon,
-  httpProxy,
+  nginx,
+  nginxTuned,
+  haproxy,
+  caddy,
+  go,
   fastProxy,
   fastProxyUndici,
   fastProxyHttp,
   fastifyHttpProxy,
-  nginx,
-  go,
+  httpProxy,
 ];
