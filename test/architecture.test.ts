@@ -52,6 +52,15 @@ const BROKEN: readonly { what: string; tree: Record<string, string>; finds: stri
     finds: "core/a.ts may not import node:http",
   },
   {
+    what: "a worker that loads zod by a way of imports",
+    tree: {
+      "worker.ts": 'import { a } from "./core/a.ts";\n',
+      "core/a.ts": 'import type { c } from "yaml";\nimport { b } from "./b.ts";\n',
+      "core/b.ts": 'import { z } from "zod";\n',
+    },
+    finds: "worker.ts loads zod",
+  },
+  {
     what: "cli that knows a plane",
     tree: { "cli/a.ts": 'import { b } from "../control-plane/b.ts";\n' },
     finds: "cli/a.ts may not import control-plane/b.ts",

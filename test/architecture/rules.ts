@@ -53,6 +53,15 @@ const SLOW_TO_IMPORT: ReadonlySet<string> = new Set(["node:http", "node:https"])
 /** Never part of a start of the daemon. */
 const NOT_THE_DAEMON: ReadonlySet<string> = new Set(["demo", "drill", "own-daemon"]);
 
+/** What must not be loaded together with a file, however long the way of imports to it. */
+const NOT_AT_START: Readonly<Record<string, RegExp>> = {
+  "main.ts": /^(zod|yaml|pino|prom-client|(cli|config|control-plane|data-plane)\/.*)$/,
+  "cli/run.ts": /^(zod|yaml|control-plane\/.*)$/,
+  "serve.ts": /^(zod|yaml|pino|prom-client|config\/schema\.ts|primary\.ts)$/,
+  "worker.ts": /^(zod|yaml|prom-client|config\/(schema|load)\.ts|node:(https?|zlib|fs)(\/.*)?)$/,
+  "primary.ts": /^(yaml|prom-client|config\/load\.ts)$/,
+};
+
 /** Parts that must do without some of node: core and wire do no I/O at all, a request needs no disk and no fork. */
 const WITHOUT: readonly { readonly part: string; readonly modules: RegExp }[] = [
   { part: "core", modules: /^node:/ },
@@ -95,10 +104,19 @@ export const RULES: readonly Rule[] = [
   {
     says: "the daemon takes node:http and node:https from process.getBuiltinModule: an import loads undici too",
     violations: (tree) =>
-      eachImport(tree, (file, { to, isType, isByName }) =>
-        SLOW_TO_IMPORT.has(to) && !isType && !isByName && !NOT_THE_DAEMON.has(file.part)
+      eachImport(tree, (file, { to, isType, how }) =>
+        SLOW_TO_IMPORT.has(to) && !isType && how !== "by name" && !NOT_THE_DAEMON.has(file.part)
           ? `may not import ${to}`
           : null,
+      ),
+  },
+  {
+    says: "a start loads what it needs and no more: no config in a worker, no metrics before the daemon is ready",
+    violations: (tree) =>
+      Object.entries(NOT_AT_START).flatMap(([path, late]) =>
+        loadedBy(tree, path)
+          .filter((to) => late.test(to))
+          .map((to) => `${path} loads ${to}`),
       ),
   },
   {
@@ -147,6 +165,21 @@ function eachImport(
       return problem === null ? [] : [`${file.path} ${problem}`];
     }),
   );
+}
+
+/** Every file, package and built-in module that is there once `path` is. */
+function loadedBy(tree: readonly SourceFile[], path: string): string[] {
+  const files = new Map(tree.map((file) => [file.path, file]));
+  const loaded = new Set<string>();
+  const visit = (from: string): void => {
+    for (const { to, isOurs, isType, how } of files.get(from)?.imports ?? []) {
+      if (isType || how !== "statement" || loaded.has(to)) continue;
+      loaded.add(to);
+      if (isOurs) visit(to);
+    }
+  };
+  visit(path);
+  return [...loaded];
 }
 
 function dataPlane(tree: readonly SourceFile[]): string[] {

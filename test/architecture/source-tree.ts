@@ -12,8 +12,8 @@ export interface Import {
   readonly isOurs: boolean;
   /** Erased when compiled: `import type`, or `import("…")` as a type. */
   readonly isType: boolean;
-  /** Taken by `process.getBuiltinModule("…")`. */
-  readonly isByName: boolean;
+  /** `await import("…")` and `process.getBuiltinModule("…")` load when the code comes to them. */
+  readonly how: "statement" | "call" | "by name";
 }
 
 export interface SourceFile {
@@ -50,15 +50,16 @@ export function makeTree(texts: Readonly<Record<string, string>>): SourceFile[] 
 
 function importsOf(path: string, text: string): Import[] {
   const found: Import[] = [];
-  const add = (specifier: string, isType: boolean, isByName = false): void => {
+  const add = (specifier: string, isType: boolean, how: Import["how"]): void => {
     const isOurs = specifier.startsWith(".");
     const to = isOurs ? posix.join(posix.dirname(path), specifier) : specifier;
-    found.push({ to, isOurs, isType, isByName });
+    found.push({ to, isOurs, isType, how });
   };
-  for (const [, type, specifier = ""] of text.matchAll(STATEMENT)) add(specifier, type !== undefined);
+  for (const [, type, specifier = ""] of text.matchAll(STATEMENT))
+    add(specifier, type !== undefined, "statement");
   for (const [, before = "", specifier = ""] of text.matchAll(CALL))
-    add(specifier, !before.startsWith("await"));
-  for (const [, specifier = ""] of text.matchAll(BUILTIN)) add(specifier, false, true);
+    add(specifier, !before.startsWith("await"), "call");
+  for (const [, specifier = ""] of text.matchAll(BUILTIN)) add(specifier, false, "by name");
   return found;
 }
 
