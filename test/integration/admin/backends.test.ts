@@ -8,6 +8,7 @@ import { startBackend, type TestBackend } from "../../support/backend.ts";
 import { readEvents } from "../../support/event-reader.ts";
 import { request } from "../../support/http-client.ts";
 import { PROBE_PATH, sayName, startPair, trafficOf } from "../../support/pair.ts";
+import { whilePaused } from "../../support/paused.ts";
 import type { TestProxy } from "../../support/proxy.ts";
 import { waitUntil } from "../../support/wait.ts";
 
@@ -42,6 +43,7 @@ interface Answer {
   readonly changed?: boolean;
   readonly code?: string;
   readonly message: string;
+  readonly silent_workers: readonly number[];
   readonly backends: readonly {
     name: string;
     weight: number;
@@ -80,6 +82,23 @@ test("after the answer no request goes to a backend that was drained, on any wor
     await change("enable", a.url);
     assert.notEqual((await shares(proxy)).a, 0, `round ${round}`);
   }
+});
+
+test("a change is answered when every worker goes by it, one that stood still too", LIMIT, async (t) => {
+  const { proxy, a, change } = await startScene(t, { switch: { commit_timeout: "20s" } });
+  const [still = 0] = await proxy.workerPids();
+  let isAnswered = false;
+  const { answer } = await whilePaused([still], async () => {
+    const answer = change("drain", a.url).finally(() => {
+      isAnswered = true;
+    });
+    await waitUntil("it is in force", async () => (await poolOf(proxy))[0] === `${a.url} 1 drained`);
+    for (let turn = 0; turn < 10; turn++) await poolOf(proxy); // an answer would be here by now
+    assert.equal(isAnswered, false);
+    return { answer };
+  });
+  const { status, silent_workers } = await answer;
+  assert.deepEqual([status, silent_workers], [200, []]);
 });
 
 async function problemsOf(proxy: TestProxy): Promise<string[]> {

@@ -56,6 +56,21 @@ test("when its backend is gone a client is served by another one, and stays ther
   for (let i = 0; i < 6; i++) assert.equal((await get(next.cookie)).backend, next.backend);
 });
 
+test("a client whose backend is drained is served by another one, with a new cookie", limit, async (t) => {
+  const { proxy, get, backends } = await startSticky(t);
+  const first = await get();
+  const change = async (action: string): Promise<void> => {
+    const body = { version: "v1", backend: backends[first.backend]?.url, action };
+    assert.equal((await proxy.admin("POST", "/backends", { body })).status, 200);
+  };
+  await change("drain");
+  const next = await get(first.cookie);
+  assert.notEqual(next.backend, first.backend);
+  assert.match(next.line ?? "", /^ts_backend=/);
+  await change("enable");
+  for (const { backend, cookie } of [first, next]) assert.equal((await get(cookie)).backend, backend);
+});
+
 test("a switch ends it, and so does the switch back; a restart does not", limit, async (t) => {
   const { proxy, get } = await startSticky(t);
   const before = await get();

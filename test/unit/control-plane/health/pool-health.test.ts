@@ -62,6 +62,24 @@ test("the pools have the verdicts, of the versions that are probed, from the sta
   ]);
 });
 
+for (const [what, change] of [
+  ["drained by hand", { isDrained: true }],
+  ["of weight 0", { weight: 0 }],
+] as const) {
+  test(
+    `a backend ${what} is probed: what is known of it is not old when it takes traffic again`,
+    limit,
+    async (t) => {
+      const [v1, v2] = [await startBackend(t), await startBackend(t)];
+      const { pools, poolHealth, verdictOf } = startHealth(t, { v1: v1.url, v2: v2.url }, QUICK);
+      const { targets } = pools.sourceOf("v1");
+      pools.setSource("v1", { targets, changes: new Map([[v1.url, change]]) });
+      poolHealth.start();
+      await waitUntil("it is known", () => verdictOf("v1") === "healthy");
+    },
+  );
+}
+
 test("a backend that leaves is probed no longer", limit, async (t) => {
   const [v1, v2] = [await startBackend(t), await startBackend(t)];
   const { pools, poolHealth, timers, verdictOf } = startHealth(t, { v1: v1.url, v2: v2.url }, QUICK);
