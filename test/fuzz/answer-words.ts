@@ -126,7 +126,7 @@ export const ODD_FIELDS = [
   "Transfer-Encoding: chunked, chunked",
   "Transfer-Encoding:",
 ];
-export const BODIES = ["", "hello", BAIT, "\r\n\r\n", "\0\xff\n", "x".repeat(300)];
+export const BODIES = ["", "a", "hello", BAIT, "\r\n\r\n", "\0\xff\n", "x".repeat(300)];
 export const TRAILERS = ["X-Check: abc", `X-Bait: ${MARK}`];
 export const ODD_TRAILERS = [
   "Content-Length: 5",

@@ -34,6 +34,9 @@ const ODD_SIZES = [
   "7fffffff",
   "ffffffffffffffff",
   "10000000000000005",
+  "past 32 bits",
+  "past 53 bits",
+  "past 64 bits",
 ];
 
 /** @returns bodies in the chunked coding, with extensions and trailers. */
@@ -67,6 +70,9 @@ function formatSize(length: number, form: string): string {
     plain: digits,
     capitals: digits.toUpperCase(),
     padded: `000${digits}`,
+    "past 32 bits": `1${digits.padStart(8, "0")}`,
+    "past 53 bits": `8000000${digits.padStart(8, "0")}`,
+    "past 64 bits": `1${digits.padStart(16, "0")}`,
   };
   return forms[form] ?? form;
 }

@@ -48,6 +48,7 @@ export const ODD_VERSIONS = [
   "http/1.1",
   "HTTP/1.1 ",
   " HTTP/1.1",
+  "\tHTTP/1.1",
   "HTTP /1.1",
   "HTTP/11",
   "",
@@ -170,4 +171,4 @@ export const ODD_EXTENSIONS = [
   "x",
   `;${"e".repeat(20_000)}`,
 ];
-export const BODIES = ["", "hello", BAIT, `0\r\n\r\n${BAIT}`, "\r\n\r\n", "\0\xff\n", "x".repeat(300)];
+export const BODIES = ["", "a", "hello", BAIT, `0\r\n\r\n${BAIT}`, "\r\n\r\n", "\0\xff\n", "x".repeat(300)];

@@ -31,11 +31,18 @@ const TREE = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
  * @param parts the folders under test that are needed.
+ * @param sources the folders and files of src that are; all of it unless told otherwise.
  * @returns the folder of the copy; it is removed when the test ends.
  */
-export async function copiedTree(t: TestEnd, parts: readonly string[]): Promise<string> {
+export async function copiedTree(
+  t: TestEnd,
+  parts: readonly string[],
+  sources: readonly string[] = ["."],
+): Promise<string> {
   const tree = await tempDir(t, "mutant");
-  await cp(join(TREE, "src"), join(tree, "src"), { recursive: true });
+  for (const source of sources) {
+    await cp(join(TREE, "src", source), join(tree, "src", source), { recursive: true });
+  }
   for (const part of parts) {
     const copy = join(tree, "test", part);
     await mkdir(dirname(copy), { recursive: true });
@@ -47,7 +54,10 @@ export async function copiedTree(t: TestEnd, parts: readonly string[]): Promise<
 }
 
 /** Breaks the copy. @throws Error when the place is not there, or not as often as it is said to be. */
-export async function mutate(tree: string, { file, from, to, places = 1 }: Mutant): Promise<void> {
+export async function mutate(
+  tree: string,
+  { file, from, to, places = 1 }: Omit<Mutant, "breaks" | "how">,
+): Promise<void> {
   const path = join(tree, "src", `${file}.${EXTENSION}`);
   const text = await readFile(path, "utf8");
   const found = text.split(from).length - 1;

@@ -103,6 +103,14 @@ export const DIFFERENCES: readonly Difference[] = [
         : draft,
   },
   {
+    takes: "an interim answer above 103 as one without a body, also where a field frames one",
+    example: { kind: "answers", text: "HTTP/1.1 104 x\r\nContent-Length: 3\r\n\r\nHTTP/1.1 204 x\r\n\r\n" },
+    why: "no 1xx has one; llhttp knows only those that are registered, and the fields do not travel on",
+    source: "RFC 9112 §6.3",
+    rewrite: ({ head: { line } }, draft) =>
+      !isRequest(line) && line.status > 103 && line.status < 200 ? { ...draft, isBodiless: true } : draft,
+  },
+  {
     takes: "a 205 that says no length as an answer without a body",
     example: { kind: "answers", text: "HTTP/1.1 205 x\r\n\r\n" },
     why: "it has none; nobody waits for the end of the connection, which is closed behind it",

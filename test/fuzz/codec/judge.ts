@@ -144,7 +144,8 @@ function compareFate(
   { earlyEnds }: Allowed,
 ): string | null {
   const last = messages.at(-1);
-  if (ending === "refused" || last?.head.framing === "close") return null;
+  if (ending === "refused") return null;
+  if (last?.head.framing === "close") return ending === "over" ? null : "a connection that has ended is kept";
   const count = llhttp.seen.length;
   llhttp.isBodiless = false;
   if (ending === "over") {

@@ -1,0 +1,172 @@
+/**
+ * Flaws of the codec that the fuzzer must find: each breaks one place of src/wire in a copy. Most of them are holes
+ * that parsers have had.
+ */
+import type { Mutant } from "../../support/mutated-tree.ts";
+
+/** `how` ends the sentence "it is found when …". */
+export type CodecFlaw = Omit<Mutant, "breaks"> & {
+  /** It shows only where a message comes in pieces. */
+  readonly isOfPieces?: true;
+};
+
+export const CODEC_FLAWS: readonly CodecFlaw[] = [
+  {
+    how: "a bare LF ends a field line",
+    file: "wire/fields",
+    from: "if (bytes[at] !== CR || bytes[at + 1] !== LF)",
+    to: "if (bytes[at] === LF) at--; else if (bytes[at] !== CR || bytes[at + 1] !== LF)",
+  },
+  {
+    how: "a request may have a space before a colon",
+    file: "wire/fields",
+    from: "if (isAnswer && isBlank(",
+    to: "if (isBlank(",
+  },
+  {
+    how: "a folded field is taken for one line",
+    file: "wire/fields",
+    from: "while (bytes[at] === HTAB) at = octets.nextControl(at + 1);",
+    to: "while (bytes[at] === HTAB || (bytes[at] === CR && bytes[at + 1] === LF && isBlank(Number(bytes[at + 2])))) at = octets.nextControl(at + 2);",
+  },
+  {
+    how: "a bare CR may stand in a value",
+    file: "wire/fields",
+    from: "while (bytes[at] === HTAB) at = octets.nextControl(at + 1);",
+    to: "while (bytes[at] === HTAB || (bytes[at] === CR && bytes[at + 1] !== LF)) at = octets.nextControl(at + 1);",
+  },
+  {
+    how: "a vertical tab before a value is white space",
+    file: "wire/lists",
+    from: "return code === SPACE || code === HTAB;",
+    to: "return code === SPACE || (code >= HTAB && code <= 0x0c && code !== 0x0a);",
+  },
+  {
+    how: "the first of two Content-Length counts",
+    file: "wire/framing",
+    from: "if (length !== NO_LENGTH) return BAD_LENGTH;",
+    to: "if (length !== NO_LENGTH) return length;",
+  },
+  {
+    how: "a Content-Length may have a sign",
+    file: "wire/framing",
+    from: "const DIGITS = /^\\d{1,19}$/;",
+    to: "const DIGITS = /^[+]?\\d{1,19}$/;",
+  },
+  {
+    how: "a request may have both framings",
+    file: "wire/request-head",
+    from: 'if (coding === "chunked" && length !== NO_LENGTH) {',
+    to: 'if (coding === "gzip" && length !== NO_LENGTH) {',
+  },
+  {
+    how: "an answer may have both framings",
+    file: "wire/answer-head",
+    from: 'if (coding === "chunked" && length !== NO_LENGTH) {',
+    to: 'if (coding === "gzip" && length !== NO_LENGTH) {',
+  },
+  {
+    how: "chunked is looked for anywhere in a Transfer-Encoding",
+    file: "wire/framing",
+    from: 'fields.value(i).toLowerCase() !== "chunked"',
+    to: '!fields.value(i).toLowerCase().includes("chunked")',
+  },
+  {
+    how: "the size of a chunk is cut to 32 bits",
+    file: "wire/chunked-decoder",
+    from: "size = size * 16 + value;",
+    to: "size = ((size << 4) + value) >>> 0;",
+  },
+  {
+    how: "a chunk may end in a bare LF",
+    file: "wire/chunked-decoder",
+    from: "if (octet !== CR)",
+    to: "if (octet === LF) { this.#state = SIZE; return at + 1; } if (octet !== CR)",
+  },
+  {
+    how: "bytes between a chunk and its end are skipped",
+    file: "wire/chunked-decoder",
+    from: "if (octet !== CR)",
+    to: "if (octet !== CR && octet !== LF) return at + 1; if (octet !== CR)",
+  },
+  {
+    how: "a chunk of one byte has none",
+    file: "wire/chunked-decoder",
+    from: "this.#state = this.#left === 0 ? TRAILERS : DATA;",
+    to: "this.#state = this.#left <= 1 ? TRAILERS : DATA;",
+  },
+  {
+    how: "what is left of a chunk is forgotten where a piece of it ends",
+    isOfPieces: true,
+    file: "wire/chunked-decoder",
+    from: "this.#left -= end - i;",
+    to: "this.#left = 0;",
+  },
+  {
+    how: "a size that is cut in two begins anew",
+    isOfPieces: true,
+    file: "wire/chunked-decoder",
+    from: "this.#digits = digits;",
+    to: "this.#digits = 0; if (digits > 1) size = 0;",
+  },
+  {
+    how: "the decoder keeps a trailer of the message before",
+    file: "wire/trailer-section",
+    from: 'this.#text = "";',
+    to: "",
+  },
+  {
+    how: "an answer to HEAD has a body",
+    file: "wire/answer-head",
+    from: ' || method === "HEAD"',
+    to: "",
+  },
+  {
+    how: "a 304 has a body",
+    file: "wire/answer-head",
+    from: " || status === 304",
+    to: "",
+  },
+  {
+    how: "close is not looked for beside another option",
+    file: "wire/framing",
+    from: 'if (name === "close") isClose = true;',
+    to: 'if (name === "closed") isClose = true;',
+  },
+  {
+    how: "a Content-Length with a leading zero is octal",
+    file: "wire/framing",
+    from: "DIGITS.test(value) ? Number(value) : BAD_LENGTH",
+    to: 'DIGITS.test(value) ? Number.parseInt(value, value.startsWith("0") ? 8 : 10) : BAD_LENGTH',
+  },
+  {
+    how: "a body ends a byte early",
+    file: "wire/framing",
+    from: "DIGITS.test(value) ? Number(value) : BAD_LENGTH",
+    to: "DIGITS.test(value) ? Math.max(0, Number(value) - 1) : BAD_LENGTH",
+  },
+  {
+    how: "an interim answer has a body",
+    file: "wire/answer-head",
+    from: "status < 200 || ",
+    to: "",
+  },
+  {
+    how: "an answer to the end of the connection leaves it open",
+    file: "wire/answer-head",
+    from: 'isOpen && framing !== "close"',
+    to: "isOpen",
+  },
+  {
+    how: "any white space ends a request target",
+    file: "wire/request-head",
+    from: "([!-~\\x80-\\xff]+) HTTP",
+    to: "([!-~\\x80-\\xff]+)[\\x09-\\x20]+HTTP",
+  },
+  {
+    how: "any version of HTTP is one that is known",
+    file: "wire/request-head",
+    from: "HTTP\\/1\\.([01])\\r\\n/y",
+    to: "HTTP\\/1\\.([0-9])\\r\\n/y",
+  },
+];
