@@ -210,6 +210,7 @@ async function startWorker(
     recorder,
   });
   const listener = new HttpListener({
+    engine: config.server.engine,
     context: {
       limits: config.server,
       keepAliveLines: keepAliveLines(keepAliveTimeoutMs),

@@ -158,6 +158,19 @@ const BROKEN: readonly { what: string; tree: Record<string, string>; finds: stri
     finds: "data-plane/admit/a.ts may not import node:fs/promises",
   },
   {
+    what: "a socket that knows what it carries",
+    tree: { "data-plane/sockets/a.ts": 'import type { B } from "../backend/b.ts";\n' },
+    finds: "data-plane/sockets/a.ts may not import data-plane/backend/b.ts",
+  },
+  {
+    what: "a hand on the handle of a socket, away from its one place",
+    tree: {
+      "data-plane/sockets/stream-binding.ts": "const a = socket._handle;\n",
+      "data-plane/listener/b.ts": "socket._handle.close();\n",
+    },
+    finds: "data-plane/listener/b.ts: socket._handle.close();",
+  },
+  {
     what: "a step that imports another step",
     tree: {
       "data-plane/record/a.ts":

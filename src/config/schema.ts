@@ -75,6 +75,7 @@ const server = section({
   forwarded_headers: oneOf(["both", "x-forwarded", "forwarded", "off"]).prefault("both"),
   via: viaName().prefault("off"), // nginx and others do not compress for whom it names
   shutdown_grace: time("0s").prefault("30s"),
+  engine: oneOf(["auto", "node"]).prefault("auto"),
 });
 
 const upstream = section({
@@ -236,6 +237,7 @@ export interface Config {
     readonly via: string | null; // our name in Via, `auto` is resolved; null: no Via
     readonly ownName: string; // of this daemon since its start, unlike any other's: by it a loop is seen
     readonly shutdownGraceMs: number;
+    readonly engine: Settings["server"]["engine"]; // what carries the connections: open-transport.ts
   };
   readonly backends: readonly VersionConfig[]; // in the order of the file, 2 or more
   readonly activeVersion: string; // one of the backends

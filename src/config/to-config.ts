@@ -47,6 +47,7 @@ export function toConfig(settings: Settings, found: Found): Config {
       via: viaOf(server.via, ownName),
       ownName,
       shutdownGraceMs: server.shutdown_grace,
+      engine: server.engine,
     },
     backends: [...settings.backends].map(([version, pool]) => toVersionConfig(version, pool, poolFiles)),
     activeVersion: settings.active_version,

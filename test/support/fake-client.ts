@@ -1,7 +1,7 @@
 /** A client's side that an exchange writes to: takes everything at once, unless told otherwise. */
 import assert from "node:assert/strict";
-import type { Socket } from "node:net";
 import type { AnswerFraming, ClientStream } from "../../src/data-plane/forward/client-stream.ts";
+import type { Transport } from "../../src/data-plane/sockets/transport.ts";
 
 export class FakeClient implements ClientStream {
   isAnswered = false;
@@ -14,7 +14,7 @@ export class FakeClient implements ClientStream {
   canRetract = false;
   /** `finished`, `broken`, `closed`, or the status of an answer of our own. */
   readonly ends: (string | number)[] = [];
-  detached: Socket | undefined;
+  detached: Transport | undefined;
 
   resumeBody(): void {
     this.isBodyWanted = true;
@@ -58,9 +58,9 @@ export class FakeClient implements ClientStream {
   close(): void {
     this.ends.push("closed");
   }
-  detach(): { socket: Socket; rest: Buffer } {
+  detach(): { transport: Transport; rest: Buffer } {
     assert.ok(this.detached);
-    return { socket: this.detached, rest: Buffer.from("early") };
+    return { transport: this.detached, rest: Buffer.from("early") };
   }
   finish(): void {
     this.ends.push("finished");

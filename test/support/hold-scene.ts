@@ -93,6 +93,7 @@ export async function startHoldScene(
 ): Promise<HoldScene> {
   const ofOne = () => (["v1", "v2"] as const).map((version) => versionOfOne(version, backends[version].url));
   const config = {
+    server: { engine: "auto" },
     backends: options.versions ?? ofOne(),
     upstream: { ...UPSTREAM, ...upstream },
   } as unknown as Config;
@@ -160,6 +161,7 @@ export async function startHoldScene(
     },
   });
   const listener = new HttpListener({
+    engine: "auto",
     context: {
       limits: {
         headerTimeoutMs: LONG_MS,

@@ -1,8 +1,8 @@
 /** An AnswerHandler that writes down what it is told, and can be waited for. */
 import assert from "node:assert/strict";
-import type { Socket } from "node:net";
 import type { ForwardErrorCode } from "../../src/core/errors.ts";
 import type { AnswerHandler } from "../../src/data-plane/forward/backend-connection.ts";
+import type { Transport } from "../../src/data-plane/sockets/transport.ts";
 import type { AnswerHead } from "../../src/wire/answer-head.ts";
 import { DEFAULT_LIMIT_MS, withLimit } from "./wait.ts";
 
@@ -24,7 +24,7 @@ export class SeenAnswer implements AnswerHandler {
   /** Why it failed, for people. */
   message = "";
   /** What a 101 left. */
-  upgraded: { readonly socket: Socket; readonly rest: Buffer } | undefined;
+  upgraded: { readonly transport: Transport; readonly rest: Buffer } | undefined;
   #wake: (() => void) | undefined;
 
   /** Resolves when `what` is the last thing told, or was told before. */
@@ -96,10 +96,10 @@ export class SeenAnswer implements AnswerHandler {
     this.tell("drained");
   }
 
-  onUpgraded(head: AnswerHead, socket: Socket, rest: Buffer): void {
+  onUpgraded(head: AnswerHead, transport: Transport, rest: Buffer): void {
     this.status = head.status;
     this.fields = head.fields.toList();
-    this.upgraded = { socket, rest };
+    this.upgraded = { transport, rest };
     this.tell("upgraded");
   }
 

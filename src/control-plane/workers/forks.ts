@@ -10,7 +10,7 @@ import type { FromWorker } from "../../ipc/messages.ts";
  *
  * - One worker per core: helper threads of the garbage collection only get in each other's way.
  * - A small young generation (MiB) saves memory and costs no CPU.
- * - Streaming bodies collect it themselves, see data-plane/forward/stream-garbage.ts.
+ * - Streaming bodies collect it themselves, see data-plane/sockets/garbage.ts.
  */
 const WORKER_FLAGS = ["--no-parallel-scavenge", "--max-semi-space-size=4", "--expose-gc"];
 

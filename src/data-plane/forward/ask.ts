@@ -36,7 +36,7 @@ export function ask(
     },
     onReadDone() {},
     onBackendDrained() {},
-    onUpgraded: (_, socket) => socket.destroy(),
+    onUpgraded: (_, transport) => transport.destroy(),
     onFailed(_, message, hasBegun) {
       if (!mayBeStale || hasBegun) return fail(message);
       waiter.needsFreshConnection = true; // a connection that had died while it was idle says nothing

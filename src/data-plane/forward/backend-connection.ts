@@ -7,12 +7,13 @@
  * Strict: what is not certainly one answer to this request fails it, and the connection with it. Measures no time and
  * knows no client; the exchange does.
  */
-import type { Socket } from "node:net";
 import type { ForwardErrorCode } from "../../core/errors.ts";
 import { type AnswerHead, readAnswerHead } from "../../wire/answer-head.ts";
 import { ChunkedDecoder, type ChunkSink } from "../../wire/chunked-decoder.ts";
 import { Fields, Kind } from "../../wire/fields.ts";
 import { findHeadEnd, isHopeless, mayBeAnswer } from "../../wire/head-search.ts";
+import { kept } from "../sockets/read-buffers.ts";
+import { NOBODY, type Transport, type TransportUser } from "../sockets/transport.ts";
 import { MessageWriter } from "./message-writer.ts";
 
 /** Who runs a request on a connection. Heads are valid during the call alone. */
@@ -29,7 +30,7 @@ export interface AnswerHandler {
   /** The backend takes more of the request again. */
   onBackendDrained(): void;
   /** The connection is the caller's now, with the bytes behind the 101. */
-  onUpgraded(head: AnswerHead, socket: Socket, rest: Buffer): void;
+  onUpgraded(head: AnswerHead, transport: Transport, rest: Buffer): void;
   /** There will be no (more) answer. @param hasBegun something of it had come. */
   onFailed(code: ForwardErrorCode, message: string, hasBegun: boolean): void;
 }
@@ -66,6 +67,8 @@ type State =
   | typeof ANSWERED
   | typeof GONE;
 
+/** An answer that is worth a read buffer of its own. */
+const BULKY_BYTES = 32 * 1024;
 /** Interim answers to one request: more is no progress report. */
 const MAX_INTERIM = 100;
 /** Of a Keep-Alive hint: closed this long before the backend would. */
@@ -74,17 +77,14 @@ const HINT_MARGIN_MS = 1_000;
 /** One for all heads: each is used up before the next is read. */
 const fields = new Fields();
 
-const CONNECTION = Symbol("connection");
-type BackendSocket = Socket & { [CONNECTION]?: BackendConnection };
-
-export class BackendConnection implements ChunkSink {
+export class BackendConnection implements ChunkSink, TransportUser {
   /** When it was released last, ms by performance.now(). */
   idleSinceMs = 0;
   /** How long the backend says that it keeps an idle connection; Infinity: it does not say. */
   idleLimitMs = Number.POSITIVE_INFINITY;
   /** A request was sent on it. */
   isUsed = false;
-  readonly #socket: BackendSocket;
+  readonly #transport: Transport;
   readonly #owner: ConnectionOwner;
   readonly #writer: MessageWriter;
   #handler: AnswerHandler | null = null;
@@ -98,24 +98,21 @@ export class BackendConnection implements ChunkSink {
   #interim = 0;
   /** Of a body with a length: what is still to come. */
   #left = 0;
+  /** Of the answer, head included, as far as it has come. */
+  #answerBytes = 0;
   #pending: Buffer | null = null;
   #decoder: ChunkedDecoder | null = null;
 
-  constructor(socket: Socket, owner: ConnectionOwner) {
-    this.#socket = socket;
+  constructor(transport: Transport, owner: ConnectionOwner) {
+    this.#transport = transport;
     this.#owner = owner;
-    this.#writer = new MessageWriter(socket);
-    this.#socket[CONNECTION] = this;
-    socket.on("data", onData);
-    socket.on("end", onEnd);
-    socket.on("error", onError);
-    socket.on("close", onClose);
-    socket.on("drain", onDrain);
+    this.#writer = new MessageWriter(transport);
+    transport.user = this;
   }
 
   /** The IP address at its other end. Of one that was closed nobody knows it. */
   get peerAddress(): string | undefined {
-    return this.#socket.remoteAddress;
+    return this.#transport.remoteAddress;
   }
 
   // ── the request ─────────────────────────────────────────────────────────────────────────────────
@@ -130,6 +127,7 @@ export class BackendConnection implements ChunkSink {
     this.#isRequestSent = false;
     this.#hasAnswerBegun = false;
     this.#interim = 0;
+    this.#answerBytes = 0;
     this.#writer.text(head);
   }
 
@@ -151,16 +149,21 @@ export class BackendConnection implements ChunkSink {
     if (this.#state === ANSWERED) this.#release();
   }
 
+  /** Idle for a while. */
+  rest(): void {
+    this.#transport.rest();
+  }
+
   pause(): void {
     if (this.#isPaused) return;
     this.#isPaused = true;
-    this.#socket.pause();
+    this.#transport.pause();
   }
 
   resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
-    this.#socket.resume();
+    this.#transport.resume();
   }
 
   /** The request is no longer wanted; nothing more is told of it. */
@@ -184,6 +187,9 @@ export class BackendConnection implements ChunkSink {
       if (next === at) break; // an unfinished head
       at = next;
     }
+    this.#answerBytes += chunk.length;
+    // One large answer is likely to follow another: the next one, too, comes into a buffer of its own.
+    this.#transport.isBulk = this.#state < ANSWERED || this.#answerBytes >= BULKY_BYTES;
     if (this.#handler !== handler) return;
     handler.onReadDone();
     if (this.#isAnswered() && this.#handler === handler) this.#settle(at < bytes.length);
@@ -236,7 +242,7 @@ export class BackendConnection implements ChunkSink {
       if (!mayBeAnswer(bytes, at)) this.#failInvalid("it does not begin like an answer");
       else if (isHopeless(bytes, at))
         this.#failInvalid("its head has a control character or a bare line end");
-      else this.#pending = at === 0 ? bytes : bytes.subarray(at);
+      else this.#pending = kept(at === 0 ? bytes : bytes.subarray(at));
       return at;
     }
     const head = readAnswerHead(bytes.toString("latin1", at, end), fields, maxHeaderCount, this.#method);
@@ -279,16 +285,10 @@ export class BackendConnection implements ChunkSink {
     }
     this.#handler = null;
     this.#state = GONE;
-    const socket = this.#socket;
-    socket
-      .off("data", onData)
-      .off("end", onEnd)
-      .off("error", onError)
-      .off("close", onClose)
-      .off("drain", onDrain);
-    delete socket[CONNECTION];
+    const transport = this.#transport;
+    transport.user = NOBODY;
     this.#owner.onGone(this);
-    handler.onUpgraded(head, socket, rest);
+    handler.onUpgraded(head, transport, kept(rest));
   }
 
   #endAnswer(handler: AnswerHandler, trailers: string): void {
@@ -308,9 +308,9 @@ export class BackendConnection implements ChunkSink {
   #release(): void {
     this.#handler = null;
     this.resume();
-    const { destroyed, readableEnded, writableLength } = this.#socket;
+    const { hasEnded, isWritable, isFlushed } = this.#transport;
     // A request that has not left, though it was answered, would hold up the next one.
-    if (!this.#isPersistent || destroyed || readableEnded || writableLength > 0) return this.#close();
+    if (!this.#isPersistent || hasEnded || !isWritable || !isFlushed) return this.#close();
     this.#state = IDLE;
     this.#owner.onReleased(this);
   }
@@ -329,16 +329,14 @@ export class BackendConnection implements ChunkSink {
     this.#close();
   }
 
-  onSocketError(error: Error): void {
-    this.#fail("BACKEND_CLOSED", `closed the connection: ${error.message}`);
+  onClosed(error: Error | null): void {
+    this.#fail(
+      "BACKEND_CLOSED",
+      error === null ? "closed the connection" : `closed the connection: ${error.message}`,
+    );
   }
 
-  onSocketClose(): void {
-    this.#fail("BACKEND_CLOSED", "closed the connection");
-    this.#close();
-  }
-
-  onSocketDrain(): void {
+  onDrained(): void {
     this.#handler?.onBackendDrained();
   }
 
@@ -355,26 +353,10 @@ export class BackendConnection implements ChunkSink {
   }
 
   #close(): void {
-    this.#socket.destroy();
+    this.#transport.destroy();
     this.#pending = null;
     if (this.#state === GONE) return;
     this.#state = GONE;
     this.#owner.onGone(this);
   }
-}
-
-function onData(this: BackendSocket, chunk: Buffer): void {
-  this[CONNECTION]?.onBytes(chunk);
-}
-function onEnd(this: BackendSocket): void {
-  this[CONNECTION]?.onFin();
-}
-function onError(this: BackendSocket, error: Error): void {
-  this[CONNECTION]?.onSocketError(error);
-}
-function onClose(this: BackendSocket): void {
-  this[CONNECTION]?.onSocketClose();
-}
-function onDrain(this: BackendSocket): void {
-  this[CONNECTION]?.onSocketDrain();
 }

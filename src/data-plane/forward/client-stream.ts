@@ -3,7 +3,7 @@
  *
  * One request at a time. What is written is gathered until `flush`.
  */
-import type { Socket } from "node:net";
+import type { Transport } from "../sockets/transport.ts";
 
 /** How the body of an answer is told to end, on the client's side. */
 export type AnswerFraming = "none" | "length" | "chunked" | "close";
@@ -34,8 +34,8 @@ export interface ClientStream {
   breakOff(): void;
   /** The client took too long: closes without a word. */
   close(): void;
-  /** Hands over the socket after a 101, with the bytes that came behind the request. */
-  detach(): { readonly socket: Socket; readonly rest: Buffer };
+  /** Hands over the connection after a 101, with the bytes that came behind the request. */
+  detach(): { readonly transport: Transport; readonly rest: Buffer };
   /** This request is over; the next one may begin. */
   finish(): void;
 }

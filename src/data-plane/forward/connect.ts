@@ -9,17 +9,14 @@ import { connect as connectTls } from "node:tls";
 import { causeText } from "../../core/cause-text.ts";
 import { ProxyError } from "../../core/errors.ts";
 import { hostOf, serverNameOf } from "../../core/host-of.ts";
+import { PROBE_IDLE_AFTER_MS } from "../sockets/open-transport.ts";
 import { Addresses, type ConnectTarget } from "./addresses.ts";
-import { keepReadingAfterFailedWrite } from "./backend-socket.ts";
 
 export interface ConnectLimits {
   readonly connectTimeoutMs: number;
   /** On top of the time to connect, for `https:`. */
   readonly tlsHandshakeTimeoutMs: number;
 }
-
-/** A peer that vanished without a word is found by the kernel after about this and its own probes. */
-const PROBE_IDLE_AFTER_MS = 60_000;
 
 type Done = (error: ProxyError | null, socket: Socket | null) => void;
 
@@ -118,7 +115,6 @@ export class Connector {
     };
     const onOpen = (): void => {
       socket.setKeepAlive(true, PROBE_IDLE_AFTER_MS);
-      keepReadingAfterFailedWrite(socket);
       settle(null);
     };
     const onConnect = (): void => {

@@ -7,6 +7,7 @@
  */
 import type { Socket } from "node:net";
 import { ProxyError } from "../../core/errors.ts";
+import { backendTransport, type Engine } from "../sockets/open-transport.ts";
 import {
   type AnswerHandler,
   type AnswerLimits,
@@ -21,6 +22,7 @@ export interface PoolLimits extends ConnectLimits, AnswerLimits {
   readonly maxIdleConnections: number;
   readonly maxQueue: number;
   readonly keepAliveTimeoutMs: number;
+  readonly engine: Engine;
 }
 
 /** A request on its way to a connection. */
@@ -48,6 +50,8 @@ interface Opening {
 /** How the opening of a spare connection ended; null: it is open. */
 export type SpareHandler = (error: ProxyError | null) => void;
 
+/** A connection that is idle so long gives its read buffer back. */
+const REST_AFTER_MS = 1_000;
 const SHORTEST_LOOK_MS = 20;
 const LONGEST_LOOK_MS = 1_000;
 
@@ -112,8 +116,8 @@ export class ConnectionPool implements ConnectionOwner {
     for (const connection of [...this.#idle]) if (this.#hasLeft(connection)) connection.abort();
   }
 
-  #hasLeft({ peerAddress }: BackendConnection): boolean {
-    return this.#hasLeavers && !this.#addresses.has(peerAddress ?? "");
+  #hasLeft(connection: BackendConnection): boolean {
+    return this.#hasLeavers && !this.#addresses.has(connection.peerAddress ?? "");
   }
 
   /** Those that lie open, for keep-warm.ts; the one used last is the last. */
@@ -247,7 +251,7 @@ export class ConnectionPool implements ConnectionOwner {
   }
 
   #noteOpen(waiter: Waiter | null, socket: Socket): void {
-    const connection = new BackendConnection(socket, this);
+    const connection = new BackendConnection(backendTransport(socket, this.limits.engine), this);
     if (waiter !== null) waiter.onConnected(connection, false);
     else this.onReleased(connection);
   }
@@ -293,6 +297,7 @@ export class ConnectionPool implements ConnectionOwner {
     for (const connection of this.#idle.slice(0, Math.max(0, surplus))) connection.abort();
     for (const connection of [...this.#idle]) {
       if (this.#isStale(connection, nowMs)) connection.abort();
+      else if (nowMs - connection.idleSinceMs > REST_AFTER_MS) connection.rest();
     }
   }
 

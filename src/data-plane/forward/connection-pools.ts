@@ -7,13 +7,17 @@ import { looseShareOf, type Share, shareOf, shareOrNone } from "../../core/share
 import type { Backend } from "../backend/backend.ts";
 import { ConnectionPool, type PoolLimits } from "./connection-pool.ts";
 
+export type PoolsConfig = Pick<Config, "upstream" | "backends"> & {
+  readonly server: Pick<Config["server"], "engine">;
+};
+
 /**
  * The limits of one worker's pool for one backend, see `upstream` in the config reference.
  *
  * @param backends how many there are, of all versions.
  */
 export function poolLimits(
-  config: Pick<Config, "upstream" | "backends">,
+  config: PoolsConfig,
   share: Share,
   backends: number,
   versionIndex: number,
@@ -34,18 +38,19 @@ export function poolLimits(
     keepAliveTimeoutMs: upstream.keepAliveTimeoutMs,
     maxHeaderBytes: upstream.maxHeaderBytes,
     maxHeaderCount: upstream.maxHeaderCount,
+    engine: config.server.engine,
   };
 }
 
 export class ConnectionPools {
-  readonly #config: Pick<Config, "upstream" | "backends">;
+  readonly #config: PoolsConfig;
   readonly #share: Share;
   readonly #pools = new Map<Backend, ConnectionPool>();
   readonly #onLost: (backend: Backend) => void;
 
   /** @param onLost see connection-pool.ts. */
   constructor(
-    config: Pick<Config, "upstream" | "backends">,
+    config: PoolsConfig,
     share: Share,
     backends: readonly Backend[],
     onLost: (backend: Backend) => void = () => {},

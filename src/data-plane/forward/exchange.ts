@@ -6,13 +6,13 @@
  * tells it the time (checkTimeLimits). Attempts follow one another (retries.ts), each is begun and ended once, and of
  * the last one comes the answer, an error reply, or the end of a message that is broken off. It ends exactly once.
  */
-import type { Socket } from "node:net";
 import { ERROR_CODES, type ForwardErrorCode, type ProxyError } from "../../core/errors.ts";
 import { type Outcome, outcomeOf } from "../../core/outcome.ts";
 import type { AnswerHead } from "../../wire/answer-head.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { RunningRequest } from "../backend/running.ts";
 import type { Pass } from "../backend/standing.ts";
+import type { Transport } from "../sockets/transport.ts";
 import { framingFor, mustBeEmpty } from "./answer-framing.ts";
 import {
   answerLines,
@@ -46,7 +46,6 @@ import {
 } from "./phase.ts";
 import { causesOf, type FailedAttempt, nextAfter } from "./retries.ts";
 import type { Cause } from "./retry-policy.ts";
-import { noteStreamed } from "./stream-garbage.ts";
 import { forwardableTrailers } from "./trailers.ts";
 import { Tunnel } from "./tunnel.ts";
 import { UploadPace } from "./upload-pace.ts";
@@ -177,7 +176,6 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
 
   onBodyPiece(piece: Buffer): void {
     if (this.#isUploadOver) return;
-    noteStreamed(piece.length);
     this.#lastProgressMs = this.#context.coarse.nowMs;
     if (this.#isContinueAwaited) this.#beginBody(); // it has not waited
     this.#pace.add(piece.length);
@@ -283,7 +281,6 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
   }
 
   onPiece(piece: Buffer): void {
-    noteStreamed(piece.length);
     if (this.#events !== null) this.#passEvents(this.#events, piece);
     else if (!this.#isBodyDropped) this.#client.writePiece(piece);
   }
@@ -351,10 +348,10 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     this.#connection?.resume();
   }
 
-  onUpgraded(head: AnswerHead, socket: Socket, rest: Buffer): void {
+  onUpgraded(head: AnswerHead, transport: Transport, rest: Buffer): void {
     this.#connection = null;
     if (!isWantedUpgrade(head, this.request.upgrade)) {
-      socket.destroy();
+      transport.destroy();
       return this.#fail(
         "BACKEND_INVALID_ANSWER",
         `${this.backend.origin} changed to a protocol that was not asked for`,
@@ -367,7 +364,7 @@ export class Exchange implements Waiter, ClientEvents, RunningRequest, EventStre
     const { backend } = this;
     const client = this.#client.detach();
     this.#close();
-    new Tunnel(client, { socket, rest }, backend.tunnels, isFramed).start();
+    new Tunnel(client, { transport, rest }, backend.tunnels, isFramed).start();
   }
 
   // ── ending it ───────────────────────────────────────────────────────────────────────────────────

@@ -1,23 +1,25 @@
 /**
- * MessageWriter: puts one message after the other onto a socket, in as few writes as it takes.
+ * MessageWriter: puts one message after the other onto a connection, in as few writes as it takes.
  *
- * Text (heads, chunk sizes) and small pieces of bodies are gathered and leave together; a large piece goes as it is,
- * without a copy. Used on both sides: requests to backends, answers to clients.
+ * Text (heads, chunk sizes) and small pieces of bodies are gathered and leave together, as text; a large piece goes
+ * beside them as it is, without a copy. Used on both sides: requests to backends, answers to clients. What was
+ * gathered is flushed before the read that it came from is over.
  */
-import type { Socket } from "node:net";
+import type { Transport } from "../sockets/transport.ts";
 
 /** Pieces up to this size are copied behind the text before them: one plain write is cheaper than a gathering one. */
 const SMALL_BYTES = 4 * 1024;
 
 export class MessageWriter {
-  readonly #socket: Socket;
+  readonly #transport: Transport;
   #text = "";
-  #isCorked = false;
+  /** What stands before the text; null: nothing. */
+  #parts: (string | Buffer)[] | null = null;
   #marked = 0;
   #isMarkSent = true;
 
-  constructor(socket: Socket) {
-    this.#socket = socket;
+  constructor(transport: Transport) {
+    this.#transport = transport;
   }
 
   /** What is gathered now has not left: `retract` can take back what comes from here on. */
@@ -41,12 +43,10 @@ export class MessageWriter {
   piece(piece: Buffer): void {
     if (piece.length <= SMALL_BYTES) {
       this.#text += piece.toString("latin1", 0, piece.length);
-      if (this.#text.length > SMALL_BYTES) this.#pushText();
+      if (this.#text.length > SMALL_BYTES) this.#setAside();
       return;
     }
-    this.#pushText();
-    this.#socket.write(piece);
-    this.#isMarkSent = true;
+    this.#setAside().push(piece);
   }
 
   /** A piece as one chunk (RFC 9112 §7.1). */
@@ -61,28 +61,29 @@ export class MessageWriter {
     this.#text += `0\r\n${trailers}\r\n`;
   }
 
-  #pushText(): void {
-    if (!this.#isCorked) {
-      this.#isCorked = true;
-      this.#socket.cork();
-    }
-    this.#sendText();
-  }
-
-  #sendText(): void {
-    if (this.#text === "") return;
-    this.#socket.write(this.#text, "latin1");
+  /** The text so far is too much to be gathered on; it can no longer be taken back. */
+  #setAside(): (string | Buffer)[] {
+    this.#parts ??= [];
+    if (this.#text !== "") this.#parts.push(this.#text);
     this.#text = "";
     this.#isMarkSent = true;
+    return this.#parts;
   }
 
-  /** Sends what was gathered. @returns false when the peer takes no more for now: the socket's "drain" follows. */
+  /** Sends what was gathered. @returns false when the peer takes no more for now: `onDrained` follows. */
   flush(): boolean {
-    this.#sendText();
-    if (this.#isCorked) {
-      this.#isCorked = false;
-      this.#socket.uncork();
+    const text = this.#text;
+    if (this.#parts !== null) this.#sendParts(this.#setAside());
+    else if (text !== "") {
+      this.#text = "";
+      this.#isMarkSent = true;
+      this.#transport.writeText(text);
     }
-    return !this.#socket.writableNeedDrain;
+    return !this.#transport.isFull;
+  }
+
+  #sendParts(parts: (string | Buffer)[]): void {
+    this.#parts = null;
+    this.#transport.writeParts(parts);
   }
 }

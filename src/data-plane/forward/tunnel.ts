@@ -5,12 +5,12 @@
  * still comes the other way goes on (half-close). Silence has no limit while both are open: dead peers are found by the
  * kernel's probes. Of what it carries it knows one thing: between which bytes of the backend a WebSocket may be closed.
  */
-import type { Socket } from "node:net";
 import { CLOSE_SERVICE_RESTART, WebSocketFrames } from "../../wire/websocket-frames.ts";
 import type { LongRunning } from "../backend/running.ts";
+import type { Transport, TransportUser } from "../sockets/transport.ts";
 
 export interface TunnelEnd {
-  readonly socket: Socket;
+  readonly transport: Transport;
   /** What came behind the head, and belongs to the new protocol. */
   readonly rest: Buffer;
 }
@@ -37,6 +37,8 @@ export class Tunnel implements LongRunning {
   readonly #frames: WebSocketFrames | null;
   #phase: typeof OPEN | typeof ASKED | typeof CLOSING = OPEN;
   #limit: NodeJS.Timeout | undefined;
+  /** Runs while one side has ended and nothing happens. */
+  #halfClosed: NodeJS.Timeout | undefined;
 
   /** @param running counts it from `start` until both sides are gone. */
   constructor(client: TunnelEnd, backend: TunnelEnd, running: Set<LongRunning>, isWebSocket: boolean) {
@@ -47,39 +49,52 @@ export class Tunnel implements LongRunning {
   }
 
   start(): void {
-    const { socket: client } = this.#client;
-    const { socket: backend } = this.#backend;
+    const { transport: client } = this.#client;
+    const { transport: backend } = this.#backend;
     this.#running.add(this);
-    join(this.#client, backend, (bytes) => backend.write(bytes));
-    join(this.#backend, client, (bytes) => this.#tellClient(bytes));
-    const settle = (): void => {
-      if (!client.destroyed || !backend.destroyed) return;
-      clearTimeout(this.#limit);
-      this.#running.delete(this);
-    };
-    client.once("close", settle);
-    backend.once("close", settle);
+    client.user = new Side(client, backend, (bytes) => backend.writeParts([bytes]), this);
+    backend.user = new Side(backend, client, (bytes) => this.#tellClient(bytes), this);
+    if (this.#client.rest.length > 0) client.user.onBytes(this.#client.rest);
+    if (this.#backend.rest.length > 0) backend.user.onBytes(this.#backend.rest);
+    if (client.hasEnded) client.user.onFin();
+    if (backend.hasEnded) backend.user.onFin();
     // Gone before the other was there.
-    if (client.destroyed) backend.destroy();
-    if (backend.destroyed) client.destroy();
-    settle();
+    if (client.isDestroyed) backend.destroy();
+    if (backend.isDestroyed) client.destroy();
+    this.settle();
   }
 
-  /** @returns false when the client takes no more for now. */
-  #tellClient(bytes: Buffer): boolean {
-    const { socket: client } = this.#client;
+  /** One side is gone. */
+  settle(): void {
+    if (!this.#client.transport.isDestroyed || !this.#backend.transport.isDestroyed) return;
+    clearTimeout(this.#limit);
+    clearTimeout(this.#halfClosed);
+    this.#running.delete(this);
+  }
+
+  /** One side has ended: something has to happen again and again from here on. */
+  expectEnd(): void {
+    this.#halfClosed ??= setTimeout(() => {
+      this.#client.transport.destroy();
+      this.#backend.transport.destroy();
+    }, HALF_CLOSED_IDLE_MS).unref();
+  }
+
+  noteLife(): void {
+    this.#halfClosed?.refresh();
+  }
+
+  #tellClient(bytes: Buffer): void {
+    const { transport: client } = this.#client;
     const frames = this.#frames;
-    if (frames === null) return client.write(bytes);
-    if (this.#phase === OPEN) {
-      frames.pass(bytes);
-      return client.write(bytes);
+    if (frames === null || this.#phase === OPEN) {
+      frames?.pass(bytes);
+      return client.writeParts([bytes]);
     }
-    if (this.#phase === CLOSING) return true;
+    if (this.#phase === CLOSING) return;
     const end = frames.passToEnd(bytes);
-    const takesMore = client.write(end === bytes.length ? bytes : bytes.subarray(0, end));
-    if (!frames.isBetween) return takesMore;
-    this.#close(frames);
-    return true;
+    client.writeParts([end === bytes.length ? bytes : bytes.subarray(0, end)]);
+    if (frames.isBetween) this.#close(frames);
   }
 
   endForDrain(): void {
@@ -93,8 +108,8 @@ export class Tunnel implements LongRunning {
   /** The client answers with a close frame of its own, which goes on to the backend (RFC 6455 §5.5.1). */
   #close(frames: WebSocketFrames): void {
     this.#phase = CLOSING;
-    const { socket: client } = this.#client;
-    if (!frames.hasClosed && client.writable) client.write(CLOSE_SERVICE_RESTART);
+    const { transport: client } = this.#client;
+    if (!frames.hasClosed && client.isWritable) client.writeParts([CLOSE_SERVICE_RESTART]);
     this.#setLimit(CLOSING_MS);
   }
 
@@ -111,29 +126,46 @@ export class Tunnel implements LongRunning {
 
   cutForDrain(): void {
     if (this.#phase === OPEN && this.#frames?.isBetween === true) this.#close(this.#frames); // as far as it goes
-    this.#client.socket.destroy();
-    this.#backend.socket.destroy();
+    this.#client.transport.destroy();
+    this.#backend.transport.destroy();
   }
 }
 
-/** Carries what comes from one side to the other. @param tell writes it there; false: it takes no more for now. */
-function join({ socket: from, rest }: TunnelEnd, to: Socket, tell: (bytes: Buffer) => boolean): void {
-  if (rest.length > 0) tell(rest);
-  from.on("data", (bytes) => {
-    if (!tell(bytes)) from.pause();
-  });
-  to.on("drain", () => from.resume());
-  from.on("end", () => {
-    to.end();
-    for (const side of [from, to]) {
-      side.setTimeout(HALF_CLOSED_IDLE_MS, () => {
-        from.destroy();
-        to.destroy();
-      });
-    }
-  });
-  from.on("error", () => to.destroy()); // "close" follows
-  from.once("close", () => to.destroySoon());
-  if (from.readableEnded) to.end();
-  else from.resume();
+/** Carries what comes from one side to the other. */
+class Side implements TransportUser {
+  readonly #from: Transport;
+  readonly #to: Transport;
+  readonly #tell: (bytes: Buffer) => void;
+  readonly #tunnel: Tunnel;
+
+  constructor(from: Transport, to: Transport, tell: (bytes: Buffer) => void, tunnel: Tunnel) {
+    this.#from = from;
+    this.#to = to;
+    this.#tell = tell;
+    this.#tunnel = tunnel;
+  }
+
+  onBytes(bytes: Buffer): void {
+    this.#tunnel.noteLife();
+    this.#tell(bytes);
+    this.#from.isBulk = true;
+    if (this.#to.isFull) this.#from.pause();
+  }
+
+  /** What was written to this side has left: the other may send more. */
+  onDrained(): void {
+    this.#tunnel.noteLife();
+    this.#to.resume();
+  }
+
+  onFin(): void {
+    this.#to.end();
+    this.#tunnel.expectEnd();
+  }
+
+  onClosed(error: Error | null): void {
+    if (error === null) this.#to.destroySoon();
+    else this.#to.destroy();
+    this.#tunnel.settle();
+  }
 }

@@ -15,6 +15,7 @@ import { answerFields, bodyText, pickHeaders, tooLarge, tooSlow } from "../../ht
 import { problemAnswer, problemFromError } from "../../http/problem.ts";
 import type { RequestHead } from "../../wire/request-head.ts";
 import type { ClientEvents } from "../forward/client-stream.ts";
+import { kept } from "../sockets/read-buffers.ts";
 import type { ClientConnection } from "./client-connection.ts";
 
 /** Asks the primary; null when it does not answer. */
@@ -76,7 +77,7 @@ class RelayedCall implements ClientEvents {
     if (this.#isSettled) return;
     this.#bytes += piece.length;
     if (this.#bytes > ADMIN_BODY_LIMIT_BYTES) this.#refuse(tooLarge());
-    else this.#pieces.push(piece);
+    else this.#pieces.push(kept(piece));
   }
 
   onBodyReadDone(): void {}

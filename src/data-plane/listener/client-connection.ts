@@ -9,8 +9,6 @@
  * that come ahead of their turn wait, bounded. It starts no timer: the listener looks at all of them
  * (checkTimeLimits). What to do with a request is the pipeline's to say.
  */
-
-import type { Socket } from "node:net";
 import { FORWARD_ERRORS, type ForwardErrorCode } from "../../core/errors.ts";
 import type { Member } from "../../core/roster.ts";
 import { STATUS_PHRASES } from "../../core/status-phrases.ts";
@@ -24,6 +22,8 @@ import type { AnswerFraming, ClientEvents, ClientStream } from "../forward/clien
 import { errorFields, errorText } from "../forward/error-reply.ts";
 import type { ClientSide } from "../forward/headers.ts";
 import { MessageWriter } from "../forward/message-writer.ts";
+import { kept } from "../sockets/read-buffers.ts";
+import { NOBODY, type Transport, type TransportUser } from "../sockets/transport.ts";
 
 export interface ConnectionLimits {
   readonly headerTimeoutMs: number;
@@ -53,7 +53,12 @@ export interface ConnectionContext {
 export function keepAliveLines(keepAliveTimeoutMs: number): string {
   const seconds = Math.floor(keepAliveTimeoutMs / 1_000);
   const hint = seconds > 0 ? `Keep-Alive: timeout=${seconds}\r\n` : "";
-  return `Connection: keep-alive\r\n${hint}`;
+  return flat(`Connection: keep-alive\r\n${hint}`);
+}
+
+/** In one piece: text that was put together stays in parts until it is written, and each write would walk them. */
+function flat(text: string): string {
+  return Buffer.from(text, "latin1").toString("latin1");
 }
 
 const HEAD = 0;
@@ -75,6 +80,10 @@ type Body = typeof NO_BODY | typeof LENGTH | typeof CHUNKED | typeof BROKEN;
 
 /** What is read ahead of its turn. Reading on is how we notice that a client has left. */
 const READ_AHEAD_BYTES = 64 * 1024;
+/** An upload that is worth a read buffer of its own. */
+const BULKY_BYTES = 8 * 1024;
+/** An idle connection gives such a buffer back after this. */
+const REST_AFTER_MS = 1_000;
 const LINGER_MS = 1_000;
 /** When more of an upload may still be coming. */
 const LINGER_AFTER_UPLOAD_MS = 5_000;
@@ -86,13 +95,10 @@ const CONTINUE = "HTTP/1.1 100 ";
 /** One for all heads: each is used up before the next is read. */
 const fields = new Fields();
 
-const CLIENT = Symbol("client");
-type ClientSocket = Socket & { [CLIENT]?: ClientConnection };
-
-export class ClientConnection implements ClientStream, ChunkSink, Member {
+export class ClientConnection implements ClientStream, ChunkSink, Member, TransportUser {
   place = 0;
   readonly side: ClientSide;
-  readonly #socket: ClientSocket;
+  readonly #transport: Transport;
   readonly #context: ConnectionContext;
   readonly #writer: MessageWriter;
   #phase: Phase = HEAD;
@@ -109,6 +115,8 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
   #isBodyWanted = false;
   /** Of a body with a length: what is still to come. */
   #left = 0;
+  /** Of the request's body, as far as it has come. */
+  #uploadBytes = 0;
   #decoder: ChunkedDecoder | null = null;
   /** The method is HEAD, also where a request is refused before its head is whole. */
   #isHead = false;
@@ -116,21 +124,18 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
   #isContinueAwaited = false;
   /** Another request may follow this one. */
   #isPersistent = true;
+  /** The client has said that nothing follows: it must not send more (RFC 9112 §9.6), so nothing can reset its answer. */
+  #isLast = false;
   #isAnswered = false;
   #framing: AnswerFraming = "none";
 
-  constructor(socket: Socket, side: ClientSide, context: ConnectionContext) {
+  constructor(transport: Transport, side: ClientSide, context: ConnectionContext) {
     this.side = side;
-    this.#socket = socket;
+    this.#transport = transport;
     this.#context = context;
-    this.#writer = new MessageWriter(socket);
+    this.#writer = new MessageWriter(transport);
     this.#sinceMs = context.coarse.nowMs;
-    this.#socket[CLIENT] = this;
-    socket.on("data", onData);
-    socket.on("end", onEnd);
-    socket.on("error", onError);
-    socket.on("close", onClose);
-    socket.on("drain", onDrain);
+    transport.user = this;
   }
 
   /** Between two requests, with nothing of the next. */
@@ -145,10 +150,14 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
 
   // ── what comes ──────────────────────────────────────────────────────────────────────────────────
 
-  onBytes(chunk: Buffer): void {
+  onBytes(bytes: Buffer): void {
     if (this.#phase === LINGERING) return;
-    this.#pending = this.#pending === null ? chunk : Buffer.concat([this.#pending, chunk]);
+    this.#pending = this.#pending === null ? bytes : Buffer.concat([this.#pending, bytes]);
     this.#read();
+    if (this.#pending !== null) this.#pending = kept(this.#pending);
+    // One large upload is likely to follow another.
+    this.#transport.isBulk =
+      this.#uploadBytes >= BULKY_BYTES || (this.#body !== NO_BODY && this.#phase === RUNNING);
   }
 
   /** Uses what has come, as far as its turn is. */
@@ -161,8 +170,8 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
     const isFull = this.#aheadBytes >= READ_AHEAD_BYTES;
     if (isFull !== this.#isPaused && this.#phase !== GONE) {
       this.#isPaused = isFull;
-      if (isFull) this.#socket.pause();
-      else this.#socket.resume();
+      if (isFull) this.#transport.pause();
+      else this.#transport.resume();
     }
   }
 
@@ -239,12 +248,14 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
     const { isClose, isKeepAlive } = head.connection;
     const wantsMore = head.minorVersion === 1 ? !isClose : isKeepAlive && !isClose;
     this.#requests++;
+    this.#isLast = !wantsMore && !head.isChunked && head.contentLength <= 0;
     this.#isPersistent = wantsMore && this.#requests < this.#context.limits.maxRequestsPerConnection;
     this.#phase = RUNNING;
     this.#hasHeadBegun = false;
     this.#isAnswered = false;
     this.#isBodyWanted = false;
     this.#left = head.contentLength;
+    this.#uploadBytes = 0;
     this.#body = head.isChunked ? CHUNKED : head.contentLength > 0 ? LENGTH : NO_BODY;
     this.#isContinueAwaited = head.expectsContinue && this.#body !== NO_BODY;
     if (head.isChunked) this.#startDecoder();
@@ -281,6 +292,7 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
   }
 
   onPiece(piece: Buffer): void {
+    this.#uploadBytes += piece.length;
     this.#events?.onBodyPiece(piece);
   }
 
@@ -361,9 +373,7 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
   }
 
   isFlushed(): boolean {
-    if (this.#socket.writableLength === 0) return true;
-    this.#socket.write(EMPTY, onFlushed.bind(this.#socket)); // "drain" comes only after a write that was too much
-    return false;
+    return this.#transport.isFlushed;
   }
 
   answer(status: number, given: readonly string[], body: string | Buffer, mustClose: boolean): void {
@@ -383,34 +393,29 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
 
   breakOff(): void {
     // Where the end of the connection is the end of the body, only a reset says "broken".
-    if (this.#framing === "close") this.#socket.resetAndDestroy();
-    else this.#socket.destroy();
+    if (this.#framing === "close") this.#transport.reset();
+    else this.#transport.destroy();
   }
 
   close(): void {
-    this.#socket.destroy();
+    this.#transport.destroy();
   }
 
-  detach(): { socket: Socket; rest: Buffer } {
-    const socket = this.#socket;
-    socket
-      .off("data", onData)
-      .off("end", onEnd)
-      .off("error", onError)
-      .off("close", onClose)
-      .off("drain", onDrain);
-    delete socket[CLIENT];
+  detach(): { transport: Transport; rest: Buffer } {
+    const transport = this.#transport;
+    transport.user = NOBODY;
+    transport.resume();
     this.#phase = GONE;
     this.#events = null;
-    const rest = this.#pending ?? EMPTY;
+    const rest = kept(this.#pending ?? EMPTY);
     this.#pending = null;
-    return { socket, rest };
+    return { transport, rest };
   }
 
   finish(): void {
     this.#events = null;
     if (this.#phase !== RUNNING) return;
-    if (!this.#isPersistent || this.#socket.destroyed) this.#linger();
+    if (!this.#isPersistent || this.#transport.isDestroyed) this.#linger();
     else if (this.#body !== NO_BODY) {
       this.#phase = DISCARDING;
       this.#sinceMs = this.#context.coarse.nowMs;
@@ -441,22 +446,23 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
   #linger(): void {
     this.#phase = LINGERING;
     this.#sinceMs = this.#context.coarse.nowMs;
+    const mayComeMore = !this.#isLast || this.#pending !== null;
     this.#pending = null;
     this.#writer.flush();
-    if (this.#socket.readableEnded) this.#socket.destroySoon();
+    if (this.#transport.hasEnded || !mayComeMore) this.#transport.destroySoon();
     else {
-      this.#socket.end();
-      this.#socket.resume(); // what still comes is thrown away
+      this.#transport.end();
+      this.#transport.resume(); // what still comes is thrown away
     }
   }
 
   /** The client has ended its side: it has left, or will not read on (as nginx and node:http take it). */
   onFin(): void {
-    if (this.#phase === LINGERING) this.#socket.destroySoon();
+    if (this.#phase === LINGERING) this.#transport.destroySoon();
     else this.#leave();
   }
 
-  onGone(): void {
+  onClosed(): void {
     this.#leave();
   }
 
@@ -466,7 +472,7 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
     this.#pending = null;
     const events = this.#events;
     this.#events = null;
-    this.#socket.destroy();
+    this.#transport.destroy();
     events?.onClientGone();
   }
 
@@ -487,33 +493,18 @@ export class ClientConnection implements ClientStream, ChunkSink, Member {
         if (this.#hasHeadBegun) {
           if (sinceMs > headerTimeoutMs)
             this.refuse("REQUEST_TIMEOUT", "the request head did not arrive in time");
-        } else if (sinceMs > (this.#requests === 0 ? headerTimeoutMs : keepAliveTimeoutMs)) this.#linger();
+          return;
+        }
+        if (sinceMs > REST_AFTER_MS) this.#transport.rest();
+        if (sinceMs > (this.#requests === 0 ? headerTimeoutMs : keepAliveTimeoutMs)) this.#linger();
         return;
       case DISCARDING:
-        if (sinceMs > LINGER_AFTER_UPLOAD_MS) this.#socket.destroy();
+        if (sinceMs > LINGER_AFTER_UPLOAD_MS) this.#transport.destroy();
         return;
       case LINGERING:
-        if (sinceMs > (this.#body === NO_BODY ? LINGER_MS : LINGER_AFTER_UPLOAD_MS)) this.#socket.destroy();
+        if (sinceMs > (this.#body === NO_BODY ? LINGER_MS : LINGER_AFTER_UPLOAD_MS))
+          this.#transport.destroy();
         return;
     }
   }
-}
-
-function onData(this: ClientSocket, chunk: Buffer): void {
-  this[CLIENT]?.onBytes(chunk);
-}
-function onEnd(this: ClientSocket): void {
-  this[CLIENT]?.onFin();
-}
-function onError(this: ClientSocket): void {
-  this[CLIENT]?.onGone();
-}
-function onClose(this: ClientSocket): void {
-  this[CLIENT]?.onGone();
-}
-function onDrain(this: ClientSocket): void {
-  this[CLIENT]?.onDrained();
-}
-function onFlushed(this: ClientSocket, error?: Error | null): void {
-  if (!error) this[CLIENT]?.onDrained(); // else "close" follows; asking again would never end
 }

@@ -1,8 +1,7 @@
 /**
  * Who the client of a connection is: worked out once per connection.
  */
-import { BlockList, isIPv6, type Socket } from "node:net";
-import { withoutMapping } from "../../core/mapped-address.ts";
+import { BlockList, isIPv6 } from "node:net";
 import type { ClientSide } from "../forward/headers.ts";
 
 /** @param trustedProxies addresses and CIDRs, checked by the config. @returns whether an address is one of them. */
@@ -16,11 +15,6 @@ export function createTrust(trustedProxies: readonly string[]): (address: string
     else trusted.addSubnet(address, Number(prefix), family);
   }
   return (address) => trusted.check(address, isIPv6(address) ? "ipv6" : "ipv4");
-}
-
-/** The peer's address, without `::ffff:`. */
-export function addressOf(socket: Socket): string {
-  return withoutMapping(socket.remoteAddress ?? "unknown");
 }
 
 export function clientSide(address: string, isTrusted: boolean): ClientSide {

@@ -2,14 +2,18 @@
  * HTTP listener: takes in the connections of the traffic port, within their limits, and looks at all of them a few
  * times a second for those that are too slow.
  */
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server } from "node:net";
 import type { ConnectionLimit } from "../../core/connection-count.ts";
+import { withoutMapping } from "../../core/mapped-address.ts";
 import { Roster } from "../../core/roster.ts";
 import { errorFields, errorText } from "../forward/error-reply.ts";
+import { type Engine, takeConnections } from "../sockets/open-transport.ts";
+import { NOBODY, type Transport } from "../sockets/transport.ts";
 import { ClientConnection, type ConnectionContext } from "./client-connection.ts";
-import { addressOf, clientSide } from "./client-side.ts";
+import { clientSide } from "./client-side.ts";
 
 export interface ListenerOptions {
+  readonly engine: Engine;
   readonly context: ConnectionContext;
   readonly gate: ConnectionGate;
   isTrusted(address: string): boolean;
@@ -26,73 +30,72 @@ export interface ConnectionGate {
   leave(address: string): void;
 }
 
-/** A peer that vanished without a word is found by the kernel after about this and its own probes. */
-const PROBE_IDLE_AFTER_MS = 60_000;
 /** A refused connection stays until its client has read why, but only so many, and so long. */
 const MAX_REFUSED = 1_000;
 const REFUSED_MS = 1_000;
 
 export class HttpListener {
   readonly server: Server;
+  /** Connections that have come so far, refused ones included. */
+  accepted = 0;
   readonly #options: ListenerOptions;
   readonly #clients = new Roster<ClientConnection>();
-  readonly #sockets = new Set<Socket>();
+  readonly #transports = new Set<Transport>();
   #refused = 0;
+  #onEmpty: (() => void) | null = null;
 
   constructor(options: ListenerOptions) {
     this.#options = options;
     // Half-open: how a client's end is taken is for its connection to say.
-    this.server = createServer({
-      allowHalfOpen: true,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: PROBE_IDLE_AFTER_MS,
-    });
-    this.server.on("connection", (socket: Socket) => this.#accept(socket));
+    this.server = createServer({ allowHalfOpen: true });
+    this.server.once("listening", () =>
+      takeConnections(this.server, options.engine, (transport) => this.#accept(transport)),
+    );
   }
 
   /** Open connections, upgraded ones included. */
   get connections(): number {
-    return this.#sockets.size;
+    return this.#transports.size;
   }
 
-  #accept(socket: Socket): void {
-    const address = addressOf(socket);
+  #accept(transport: Transport): void {
+    this.accepted++;
+    const address = withoutMapping(transport.remoteAddress ?? "unknown");
     const verdict = this.#options.gate.enter(address);
-    if (verdict === null || typeof verdict === "string") return this.#admit(socket, address, verdict);
-    socket.on("error", ignore); // until somebody looks after it
+    if (verdict === null || typeof verdict === "string") return this.#admit(transport, address, verdict);
+    transport.pause(); // until somebody looks after it
     void verdict.then((limit) => {
-      socket.off("error", ignore);
-      this.#admit(socket, address, limit);
+      transport.resume();
+      this.#admit(transport, address, limit);
     });
   }
 
-  #admit(socket: Socket, address: string, verdict: Verdict): void {
-    if (verdict !== null && verdict !== "uncounted") return this.#refuse(socket, verdict);
-    const leave = (): void => {
-      if (verdict === null) this.#options.gate.leave(address);
-    };
-    if (socket.destroyed) return leave(); // it has left meanwhile
+  #admit(transport: Transport, address: string, verdict: Verdict): void {
+    if (verdict !== null && verdict !== "uncounted") return this.#refuse(transport, verdict);
+    if (transport.isDestroyed) {
+      if (verdict === null) this.#options.gate.leave(address); // it has left meanwhile
+      return;
+    }
     const side = clientSide(address, this.#options.isTrusted(address));
-    const client = new ClientConnection(socket, side, this.#options.context);
+    const client = new ClientConnection(transport, side, this.#options.context);
     this.#clients.add(client);
-    this.#sockets.add(socket);
-    socket.once("close", () => {
-      leave();
+    this.#transports.add(transport);
+    transport.onceClosed(() => {
+      if (verdict === null) this.#options.gate.leave(address);
       this.#clients.delete(client);
-      this.#sockets.delete(socket);
+      this.#transports.delete(transport);
+      if (this.#onEmpty !== null && this.#transports.size === 0) this.#onEmpty();
     });
   }
 
   /** The newest goes: those that are served are left alone. */
-  #refuse(socket: Socket, limit: ConnectionLimit): void {
+  #refuse(transport: Transport, limit: ConnectionLimit): void {
     this.#options.onRefusedConnection(limit);
-    socket.on("error", ignore);
-    if (socket.destroyed) return; // it has left meanwhile
-    if (this.#refused >= MAX_REFUSED) return void socket.destroy();
+    if (transport.isDestroyed) return; // it has left meanwhile
+    if (this.#refused >= MAX_REFUSED) return transport.destroy();
     this.#refused++;
-    const timer = setTimeout(() => socket.destroy(), REFUSED_MS);
-    socket.once("close", () => {
+    const timer = setTimeout(() => transport.destroy(), REFUSED_MS);
+    transport.onceClosed(() => {
       clearTimeout(timer);
       this.#refused--;
     });
@@ -104,9 +107,10 @@ export class HttpListener {
     ];
     let head = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n";
     for (let i = 0; i + 1 < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
-    socket.end(`${head}\r\n${body}`);
-    socket.once("end", () => socket.destroySoon());
-    socket.resume(); // what it asks for is thrown away: a reset would take the answer with it
+    // What it asks for is read and thrown away: a reset would take the answer with it.
+    transport.user = { ...NOBODY, onFin: () => transport.destroySoon() };
+    transport.writeText(`${head}\r\n${body}`);
+    transport.end();
   }
 
   checkTimeLimits(nowMs: number): void {
@@ -128,8 +132,13 @@ export class HttpListener {
   }
 
   closeAll(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    for (const transport of this.#transports) transport.destroy();
+  }
+
+  /** Takes no more connections. @param done told when the last one has ended. */
+  close(done: () => void): void {
+    this.server.close();
+    if (this.#transports.size === 0) done();
+    else this.#onEmpty = done;
   }
 }
-
-function ignore(): void {}

@@ -1,7 +1,6 @@
 /**
  * Stop: a worker's end. No new connection, what runs may finish, the rest is cut at the limit.
  */
-import type { Server } from "node:net";
 import type { Drained, Drains } from "./drain.ts";
 import type { HttpListener } from "./http-listener.ts";
 
@@ -27,12 +26,11 @@ export interface StopOptions {
 /** Settles in any case, at most `graceMs` and a margin later. */
 export function stopListener(options: StopOptions): Promise<"drained" | "cut"> {
   const { listener, all, drains, graceMs, websocketWindowMs } = options;
-  const { server } = listener;
   return new Promise((resolve) => {
     let outcome: "drained" | "cut" = "drained";
     let isFirstBytesOver = false;
     const begin = (): void => {
-      server.close(() => {
+      listener.close(() => {
         clearInterval(closer);
         resolve(outcome);
       });
@@ -59,7 +57,7 @@ export function stopListener(options: StopOptions): Promise<"drained" | "cut"> {
       }, CUT_MARGIN_MS);
     };
     setTimeout(cut, graceMs).unref();
-    acceptWaiting(server, begin);
+    acceptWaiting(listener, begin);
   });
 }
 
@@ -72,17 +70,15 @@ function afterReading(run: () => void): void {
  * Takes in the connections that wait in the kernel's queue: they were made before the end, and closing the
  * queue would reset them. libuv accepts one in each round of the event loop.
  */
-function acceptWaiting(server: Server, done: () => void): void {
+function acceptWaiting(listener: HttpListener, done: () => void): void {
   const endMs = performance.now() + ACCEPT_LIMIT_MS;
   let quietRounds = 0;
-  const onConnection = (): void => {
-    quietRounds = 0;
-  };
+  let { accepted } = listener;
   const round = (): void => {
+    if (listener.accepted !== accepted) quietRounds = 0;
+    accepted = listener.accepted;
     if (quietRounds++ < QUIET_ROUNDS && performance.now() < endMs) return void setImmediate(round);
-    server.off("connection", onConnection);
     done();
   };
-  server.on("connection", onConnection);
   setImmediate(round);
 }

@@ -57,7 +57,7 @@ export function fuzzCodec(options: CodecFuzzOptions): CodecFuzzResult {
       if (fault !== null) bad.push(wireCase);
       return fault === null;
     });
-    fc.check(property, { seed, numRuns: CASES_PER_ROUND, endOnFailure: true });
+    void fc.check(property, { seed, numRuns: CASES_PER_ROUND, endOnFailure: true });
     const [found] = bad;
     if (found !== undefined) return resultAt(seed, findingOf(seed, found, isChopped));
     const result = resultAt(seed, null);

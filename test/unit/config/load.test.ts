@@ -253,7 +253,7 @@ server:
     min_body_rate: 13B, min_body_rate_grace: 14ms, max_header_bytes: 6KiB, max_header_count: 17,
     max_target_bytes: 8KiB, max_body_bytes: 9B, max_requests_per_connection: 15, max_connections: 10,
     max_connections_per_client: 16, max_in_flight: 11, trusted_proxies: ["::1"],
-    forwarded_headers: x-forwarded, via: "edge:80", shutdown_grace: 12ms }
+    forwarded_headers: x-forwarded, via: "edge:80", shutdown_grace: 12ms, engine: node }
 backends: { v1: "http://a:1", v2: "http://b:1" }
 active_version: v2
 upstream:
@@ -307,6 +307,7 @@ state_dir: /tmp/state
       via: "edge:80",
       ownName: config.server.ownName, // made at load
       shutdownGraceMs: 12,
+      engine: "node",
     },
     backends: [versionOfOne("v1", "http://a:1"), versionOfOne("v2", "http://b:1")],
     activeVersion: "v2",

@@ -20,6 +20,7 @@ const LIMITS: PoolLimits = {
   keepAliveTimeoutMs: 300_000,
   maxHeaderBytes: 16_384,
   maxHeaderCount: 100,
+  engine: "auto",
 };
 /** Some ticks: what is due is asked well within. */
 const SOON_MS = 300;

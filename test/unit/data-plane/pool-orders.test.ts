@@ -39,7 +39,7 @@ const DEADLINE_MS = 1_000;
 
 function startOrders(t: TestEnd, backends: readonly BackendSnapshot[], clock: Clock = systemClock) {
   const versions = [versionOfOne("v1", "http://a")];
-  const config = { backends: versions, upstream: UPSTREAM } as unknown as Config;
+  const config = { backends: versions, upstream: UPSTREAM, server: { engine: "auto" } } as unknown as Config;
   const serving = servingOf(versions, { activeVersion: "v1", epoch: 0 }, { pools: snapshot(1, backends) });
   const connections = new ConnectionPools(config, { index: 0, workers: 1 }, serving.backends);
   const cancelled: Backend[] = [];

@@ -35,6 +35,7 @@ const LIMITS: PoolLimits = {
   keepAliveTimeoutMs: 60_000,
   maxHeaderBytes: 16_384,
   maxHeaderCount: 100,
+  engine: "auto",
 };
 
 const NO_WARM_UP: Warming = {

@@ -21,6 +21,7 @@ const LIMITS: PoolLimits = {
   keepAliveTimeoutMs: 60_000,
   maxHeaderBytes: 16_384,
   maxHeaderCount: 100,
+  engine: "auto",
 };
 
 function startPool(t: TestContext, url: string, limits: Partial<PoolLimits> = {}): ConnectionPool {

@@ -45,6 +45,7 @@ function workersWay(t: TestContext, origin: string): Ask {
     connectTimeoutMs: 1_000,
     tlsHandshakeTimeoutMs: 1_000,
     keepAliveTimeoutMs: 60_000,
+    engine: "auto",
     ...LIMITS,
   });
   onTestEnd(t, () => pool.destroy());

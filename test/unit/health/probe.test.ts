@@ -40,6 +40,7 @@ function startWay(t: TestContext, origin: string, maxConnections = 2): { way: As
     keepAliveTimeoutMs: 60_000,
     maxHeaderBytes: 16_384,
     maxHeaderCount: 100,
+    engine: "auto",
   });
   onTestEnd(t, () => pool.destroy());
   return { way: (request, handler) => ask(pool, backend, request, handler), pool };

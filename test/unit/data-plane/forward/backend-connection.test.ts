@@ -3,18 +3,18 @@
  * the test wants.
  */
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import type { Socket } from "node:net";
-import { type TestContext, test } from "node:test";
+import type { TestContext } from "node:test";
 import {
   type AnswerLimits,
   BackendConnection,
   type ConnectionOwner,
 } from "../../../../src/data-plane/forward/backend-connection.ts";
+import { engineOf, testEngines as test } from "../../../support/engines.ts";
 import { RawClient } from "../../../support/raw-client.ts";
 import { SeenAnswer } from "../../../support/seen-answer.ts";
-import { socketPair } from "../../../support/socket-pair.ts";
-import { DEFAULT_LIMIT_MS, waitUntil, withLimit } from "../../../support/wait.ts";
+import { ToldByTransport } from "../../../support/told-by-transport.ts";
+import { waitUntil } from "../../../support/wait.ts";
+import { transportPair, type WatchedTransport } from "../../../support/watched-transport.ts";
 
 const limit = { timeout: 20_000 };
 const MIB = 1_024 * 1_024;
@@ -42,7 +42,7 @@ class Owner implements ConnectionOwner {
 interface Scene {
   readonly connection: BackendConnection;
   /** Our end, and the backend's. */
-  readonly socket: Socket;
+  readonly transport: WatchedTransport;
   readonly backend: RawClient;
   readonly owner: Owner;
   /** Starts a request without a body, and waits until the backend has read it. */
@@ -52,13 +52,13 @@ interface Scene {
 }
 
 async function startScene(t: TestContext, limits: Partial<AnswerLimits> = {}): Promise<Scene> {
-  const [socket, far] = await socketPair(t);
+  const [transport, far] = await transportPair(t, engineOf(t), "backend");
   const owner = new Owner(limits);
-  const connection = new BackendConnection(socket, owner);
+  const connection = new BackendConnection(transport, owner);
   const backend = new RawClient(far);
   return {
     connection,
-    socket,
+    transport,
     backend,
     owner,
     ask: async (method = "GET", isUpgrade = false, answer = new SeenAnswer()) => {
@@ -69,18 +69,20 @@ async function startScene(t: TestContext, limits: Partial<AnswerLimits> = {}): P
     },
     assertGone: async () => {
       await backend.waitClosed();
-      assert.equal(socket.destroyed, true);
+      assert.equal(transport.isDestroyed, true);
       assert.deepEqual([owner.gone, owner.released], [1, 0]);
     },
   };
 }
 
 /** Sends the parts, each only when the one before was read. */
-async function sendApart({ backend, socket }: Scene, parts: readonly string[]): Promise<void> {
+async function sendApart({ backend, transport }: Scene, parts: readonly string[]): Promise<void> {
   for (const part of parts) {
-    const read = once(socket, "data");
+    const bytes = transport.bytesRead + part.length;
     backend.send(part);
-    await withLimit(read, DEFAULT_LIMIT_MS, `${JSON.stringify(part)} to be read`);
+    await waitUntil(`${JSON.stringify(part)} is read`, () => transport.bytesRead === bytes, {
+      intervalMs: 0,
+    });
   }
 }
 
@@ -437,7 +439,7 @@ test("an idle connection that the backend ends or resets is gone", limit, async 
     await answer.over();
     end(scene.backend);
     await waitUntil("it is gone", () => scene.owner.gone === 1);
-    assert.equal(scene.socket.destroyed, true);
+    assert.equal(scene.transport.isDestroyed, true);
     assert.equal(answer.told.length, 2);
   }
 });
@@ -595,7 +597,7 @@ test("a 101 hands the connection over, with the bytes behind it", limit, async (
   assert.equal(await answer.over(), "upgraded");
   assert.deepEqual(answer.told, ["interim 103", "upgraded"]);
   assert.deepEqual(answer.fields, ["Connection", "Upgrade", "Upgrade", "a", "X", "1"]);
-  assert.equal(answer.upgraded?.socket, scene.socket);
+  assert.equal(answer.upgraded?.transport, scene.transport);
   assert.equal(answer.upgraded.rest.toString(), "rest\r\n\r\n");
   assert.deepEqual([scene.owner.gone, scene.owner.released], [1, 0]);
 });
@@ -608,11 +610,11 @@ test(
     const answer = await scene.ask("GET", true);
     scene.backend.send(SWITCHING);
     await answer.over();
-    for (const event of ["data", "drain"]) assert.equal(scene.socket.listenerCount(event), 0, event);
-    const tunnel = new RawClient(scene.socket);
+    const tunnel = new ToldByTransport(scene.transport);
     scene.backend.send(`${OK}\r\n`).end();
-    assert.equal((await tunnel.readToEnd()).toString(), `${OK}\r\n`);
-    assert.equal(scene.socket.destroyed, false);
+    await tunnel.seen("fin");
+    assert.equal(tunnel.text, `${OK}\r\n`);
+    assert.equal(scene.transport.isDestroyed, false);
     scene.connection.abort();
     assert.deepEqual([answer.told.length, scene.owner.gone], [1, 1]);
   },
@@ -686,7 +688,7 @@ for (const from of ["onInterim", "onHead", "onPiece", "onAnswerEnd", "onReadDone
         const answer = await scene.ask("GET", false, new AbortingAnswer(scene.connection, from));
         scene.backend.send(`HTTP/1.1 103 x\r\n\r\n${bytes}`).end();
         await scene.backend.waitClosed();
-        await waitUntil("it is closed", () => scene.socket.closed);
+        await waitUntil("it is closed", () => scene.transport.isClosed);
         const aborts = answer.told.filter((one) => one === "aborted").length;
         assert.equal(aborts, from === "onPiece" && what === "no body" ? 0 : 1);
         if (aborts === 1) assert.equal(answer.told.at(-1), "aborted");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { RequestListener, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { type TestContext, test } from "node:test";
+import type { TestContext } from "node:test";
 import type { ProxyError } from "../../../../src/core/errors.ts";
 import type { BackendConnection } from "../../../../src/data-plane/forward/backend-connection.ts";
 import {
@@ -11,13 +11,14 @@ import {
 } from "../../../../src/data-plane/forward/connection-pool.ts";
 import { startBackend, startRawBackend, type TestBackend } from "../../../support/backend.ts";
 import { onTestEnd } from "../../../support/cleanup.ts";
+import { engineOf, testEngines as test } from "../../../support/engines.ts";
 import { freePort } from "../../../support/free-port.ts";
 import { SeenAnswer } from "../../../support/seen-answer.ts";
 import { startStuckBackend } from "../../../support/stuck-backend.ts";
 import { waitUntil } from "../../../support/wait.ts";
 
 const limit = { timeout: 20_000 };
-const LIMITS: PoolLimits = {
+const LIMITS: Omit<PoolLimits, "engine"> = {
   maxConnections: 2,
   maxIdleConnections: 2,
   maxQueue: 2,
@@ -29,7 +30,7 @@ const LIMITS: PoolLimits = {
 };
 
 function startPool(t: TestContext, url: string, limits: Partial<PoolLimits> = {}): ConnectionPool {
-  const pool = new ConnectionPool(new URL(url), { ...LIMITS, ...limits });
+  const pool = new ConnectionPool(new URL(url), { ...LIMITS, engine: engineOf(t), ...limits });
   onTestEnd(t, () => pool.destroy());
   return pool;
 }
@@ -458,8 +459,8 @@ test(
         connection.start(attempt, "GET", "GET / HTTP/1.1\r\n\r\n", true);
         connection.endRequest(null);
       };
-      attempt.onUpgraded = (_, socket) => {
-        onTestEnd(t, () => socket.destroy());
+      attempt.onUpgraded = (_, transport) => {
+        onTestEnd(t, () => transport.destroy());
         attempt.tell("upgraded");
       };
       pool.acquire(attempt);
@@ -603,7 +604,7 @@ test(
 test("a connection that fails when its request has left is told of all the same", limit, async (t) => {
   let lost = 0;
   const backend = new URL(`http://127.0.0.1:${await freePort()}`);
-  const pool = new ConnectionPool(backend, LIMITS, () => lost++);
+  const pool = new ConnectionPool(backend, { ...LIMITS, engine: engineOf(t) }, () => lost++);
   onTestEnd(t, () => pool.destroy());
   const waits = send(pool);
   assert.equal(await waits.outcome(), "BACKEND_CONNECT_FAILED");

@@ -11,6 +11,7 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a +
 
 function configOf(upstream: Partial<Config["upstream"]>, backends: number): Config {
   return {
+    server: { engine: "node" },
     backends: Array.from({ length: backends }, (_, i) => versionOfOne(`v${i}`, "http://h")),
     upstream: {
       connectTimeoutMs: 2_000,
@@ -65,6 +66,7 @@ test("no queue and no idle connections mean none, in every worker", () => {
 test("what is no number of things is the same in every worker", () => {
   for (const limits of limitsOf({}, 2, 3)) {
     const { connectTimeoutMs, tlsHandshakeTimeoutMs, keepAliveTimeoutMs } = limits;
+    assert.equal(limits.engine, "node");
     assert.deepEqual([connectTimeoutMs, tlsHandshakeTimeoutMs, keepAliveTimeoutMs], [2_000, 2, 3]);
     assert.deepEqual([limits.maxHeaderBytes, limits.maxHeaderCount], [4, 5]);
   }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import type { BreakerState } from "../../../../src/data-plane/backend/breaker.ts";
+import { clientTransport } from "../../../../src/data-plane/sockets/open-transport.ts";
 import { socketPair } from "../../../support/socket-pair.ts";
 import { waitUntil } from "../../../support/wait.ts";
 import { type RetryScene, type Running, startRetryScene } from "./retry-scene.ts";
@@ -28,7 +29,7 @@ async function startTrial(t: TestContext, start = "GET / HTTP/1.1", fields: read
   scene.pool.tick(BREAKER.openForMs);
   assert.equal(scene.pool.weightOf(backend), 1);
   const [client] = await socketPair(t);
-  const running = scene.send(start, fields, "h", { detached: client });
+  const running = scene.send(start, fields, "h", { detached: clientTransport(client) });
   await scene.head(0);
   assert.deepEqual([running.exchange.backend, scene.pool.weightOf(backend)], [backend, 0]);
   return { scene, running, backend };

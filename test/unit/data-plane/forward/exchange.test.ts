@@ -18,6 +18,7 @@ import type {
 import { forwardedRequest } from "../../../../src/data-plane/forward/headers.ts";
 import { RetryBudget } from "../../../../src/data-plane/forward/retry-budget.ts";
 import { RetryPolicy } from "../../../../src/data-plane/forward/retry-policy.ts";
+import { clientTransport } from "../../../../src/data-plane/sockets/open-transport.ts";
 import { startRawBackend } from "../../../support/backend.ts";
 import { backendOf } from "../../../support/backend-of.ts";
 import { onTestEnd } from "../../../support/cleanup.ts";
@@ -38,6 +39,7 @@ const POOL_LIMITS = {
   keepAliveTimeoutMs: 60_000,
   maxHeaderBytes: 16_384,
   maxHeaderCount: 100,
+  engine: "auto" as const,
 };
 const LIMITS: ForwardLimits = {
   queueTimeoutMs: 1_000,
@@ -872,7 +874,7 @@ test("a 101 makes a tunnel of both connections, with the first bytes of both sid
   const scene = await startScene(t);
   const [ours, theirs] = await socketPair(t);
   const { client, exchange } = scene.send("GET / HTTP/1.1", ["Connection: Upgrade", "Upgrade: a"]);
-  client.detached = ours;
+  client.detached = clientTransport(ours);
   await scene.request(0);
   const [backend] = scene.accepted;
   assert.ok(backend);

@@ -21,6 +21,7 @@ const LIMITS = {
   keepAliveTimeoutMs: 60_000,
   maxHeaderBytes: 16_384,
   maxHeaderCount: 100,
+  engine: "auto" as const,
 };
 
 /** The first backend of the pool is at `port`, where perhaps nobody listens; time passes when the test says so. */

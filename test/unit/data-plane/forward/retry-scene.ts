@@ -33,6 +33,7 @@ const POOL_LIMITS = {
   keepAliveTimeoutMs: 60_000,
   maxHeaderBytes: 16_384,
   maxHeaderCount: 100,
+  engine: "auto" as const,
 };
 const POLICY = {
   via: null,

@@ -4,14 +4,13 @@
  *   client ◄─TCP─► (near ◄─ tunnel ─► near) ◄─TCP─► backend
  */
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import type { Socket } from "node:net";
-import { type TestContext, test } from "node:test";
+import type { TestContext } from "node:test";
 import type { LongRunning } from "../../../../src/data-plane/backend/running.ts";
 import { Tunnel } from "../../../../src/data-plane/forward/tunnel.ts";
+import { engineOf, testEngines as test } from "../../../support/engines.ts";
 import { RawClient } from "../../../support/raw-client.ts";
-import { socketPair } from "../../../support/socket-pair.ts";
 import { waitUntil } from "../../../support/wait.ts";
+import { transportPair, type WatchedTransport } from "../../../support/watched-transport.ts";
 
 const limit = { timeout: 20_000 };
 const MIB = 1_024 * 1_024;
@@ -21,7 +20,7 @@ interface Scene {
   readonly client: RawClient;
   readonly backend: RawClient;
   /** The tunnel's own ends. */
-  readonly ends: readonly [Socket, Socket];
+  readonly ends: readonly [WatchedTransport, WatchedTransport];
   readonly tunnel: Tunnel;
   readonly running: Set<LongRunning>;
 }
@@ -38,18 +37,15 @@ async function readAway(side: RawClient, length: number): Promise<void> {
 }
 
 /** Writes until some of it stays: the other side, paused, takes no more. @returns how many bytes. */
-async function fill(socket: Socket): Promise<number> {
+async function fill(transport: WatchedTransport): Promise<number> {
   const step = Buffer.alloc(16 * 1_024, "x");
-  let bytes = 0;
+  const before = transport.bytesWritten;
   await waitUntil("the way is full, and stays so", () => {
-    if (socket.writableLength > 0) return true;
-    while (socket.writableLength === 0) {
-      socket.write(step);
-      bytes += step.length;
-    }
+    if (!transport.isFlushed) return true;
+    while (transport.isFlushed) transport.writeParts([step]);
     return false;
   });
-  return bytes;
+  return transport.bytesWritten - before;
 }
 
 /** Not started yet. */
@@ -58,12 +54,12 @@ async function makeTunnel(
   rest: Rest = { client: NOTHING, backend: NOTHING },
   isWebSocket = false,
 ): Promise<Scene> {
-  const [toClient, client] = await socketPair(t);
-  const [toBackend, backend] = await socketPair(t);
+  const [toClient, client] = await transportPair(t, engineOf(t), "client");
+  const [toBackend, backend] = await transportPair(t, engineOf(t), "backend");
   const running = new Set<LongRunning>();
   const tunnel = new Tunnel(
-    { socket: toClient, rest: rest.client },
-    { socket: toBackend, rest: rest.backend },
+    { transport: toClient, rest: rest.client },
+    { transport: toBackend, rest: rest.backend },
     running,
     isWebSocket,
   );
@@ -85,7 +81,7 @@ async function startTunnel(t: TestContext, rest?: Rest): Promise<Scene> {
 /** The tunnel has ended, and holds nothing any more. */
 async function assertOver({ ends, running }: Scene): Promise<void> {
   await waitUntil("the tunnel is over", () => running.size === 0);
-  assert.ok(ends.every(({ destroyed }) => destroyed));
+  assert.ok(ends.every(({ isDestroyed }) => isDestroyed));
 }
 
 /** Each direction, so that what holds for one is shown to hold for the other. */
@@ -142,7 +138,7 @@ for (const [direction, sides] of DIRECTIONS) {
     to.pause();
     from.send(Buffer.alloc(12 * MIB, "x")).end();
     to.end();
-    await waitUntil("the way is full", () => scene.ends.some(({ writableNeedDrain }) => writableNeedDrain));
+    await waitUntil("the way is full", () => scene.ends.some(({ isFull }) => isFull));
     to.resume();
     await readAway(to, 12 * MIB);
     assert.equal(await to.waitClosed(), "end");
@@ -162,13 +158,12 @@ for (const [direction, sides] of DIRECTIONS) {
       assert.ok(near);
       let before = -1;
       await waitUntil("nothing moves any more", () => {
-        const isStill = near.isPaused() && near.bytesRead === before;
+        const isStill = near.isPaused && near.bytesRead === before;
         before = near.bytesRead;
         return isStill;
       });
       assert.ok(before < total, "all of it was taken");
-      const held = scene.ends.reduce((sum, { writableLength }) => sum + writableLength, 0);
-      assert.ok(held < MIB, `${held} bytes are held`);
+      for (const { bytesTooMany } of scene.ends) assert.equal(bytesTooMany, 0);
       // The other way is not in its way.
       to.send("still here");
       assert.equal(await from.readUntil("here"), "still here");
@@ -198,7 +193,7 @@ for (const [direction, sides] of DIRECTIONS) {
       const filled = await fill(far);
       from.send("last words").end();
       to.end();
-      await waitUntil("the side that spoke is gone", () => near.closed);
+      await waitUntil("the side that spoke is gone", () => near.isClosed);
       assert.equal(scene.running.size, 1); // the other is not
       to.resume();
       const seen = await to.readToEnd();
@@ -226,7 +221,7 @@ for (const [direction, sides] of DIRECTIONS) {
     const [from, to] = sides(scene);
     const end = scene.ends[from === scene.client ? 0 : 1];
     end.destroy();
-    await once(end, "close"); // it will say so no more
+    await waitUntil("it is closed", () => end.isClosed); // it will say so no more
     scene.tunnel.start();
     await to.waitClosed();
     await assertOver(scene);
@@ -238,7 +233,7 @@ for (const [direction, sides] of DIRECTIONS) {
     const end = scene.ends[from === scene.client ? 0 : 1];
     from.end();
     end.resume();
-    await waitUntil("its end has been read", () => end.readableEnded);
+    await waitUntil("its end has been read", () => end.hasEnded);
     scene.tunnel.start();
     assert.equal(await to.waitClosed(), "end");
     to.send("answer").end();
@@ -251,30 +246,31 @@ for (const [direction, sides] of DIRECTIONS) {
     limit,
     async (t) => {
       const scene = await makeTunnel(t);
-      const limitsMs = scene.ends.map((end) => {
-        const seen: { ms: number; onSilence?: () => void } = { ms: 0 };
-        end.setTimeout = (ms, onSilence) => {
-          Object.assign(seen, { ms, onSilence });
-          return end;
-        };
-        return seen;
-      });
-      scene.tunnel.start();
       const [from, to] = sides(scene);
+      assert.deepEqual(
+        limitsSetBy(t, () => scene.tunnel.start()),
+        [],
+      );
+      const limits: SetLimit[] = [];
+      const near = scene.ends[from === scene.client ? 0 : 1].user;
+      const tellFin = near.onFin.bind(near);
+      near.onFin = () => {
+        limits.push(...limitsSetBy(t, tellFin));
+      };
       from.send("x");
       await to.readUntil("x");
-      assert.deepEqual(
-        limitsMs.map(({ ms }) => ms),
-        [0, 0],
-      );
+      assert.equal(limits.length, 0);
       from.end();
       await to.waitClosed();
       assert.deepEqual(
-        limitsMs.map(({ ms }) => ms),
-        [5_000, 5_000],
+        limits.map(({ ms, refreshes }) => [ms, refreshes]),
+        [[5_000, 0]],
       );
+      to.send("still here");
+      await from.readUntil("here");
+      assert.ok((limits[0]?.refreshes ?? 0) > 0, "what happens makes it begin anew");
       assert.equal(scene.running.size, 1);
-      limitsMs[0]?.onSilence?.();
+      limits[0]?.fire();
       await from.waitClosed();
       await assertOver(scene);
     },
@@ -295,13 +291,25 @@ async function startWebSocket(t: TestContext, rest?: Rest): Promise<Scene> {
   return scene;
 }
 
+interface SetLimit {
+  readonly ms: number;
+  readonly fire: () => void;
+  refreshes: number;
+}
+
 /** What waits for time limits that are set meanwhile; they pass when `fire` is called, and else never. */
-function limitsSetBy(t: TestContext, act: () => void): { ms: number; fire: () => void }[] {
-  const limits: { ms: number; fire: () => void }[] = [];
+function limitsSetBy(t: TestContext, act: () => void): SetLimit[] {
+  const limits: SetLimit[] = [];
   const real = globalThis.setTimeout;
   const mock = t.mock.method(globalThis, "setTimeout", (fire: () => void, ms: number) => {
-    limits.push({ ms, fire });
-    return real(() => undefined, 0);
+    const limit: SetLimit = { ms, fire, refreshes: 0 };
+    limits.push(limit);
+    const timer = real(() => undefined, 0);
+    timer.refresh = () => {
+      limit.refreshes++;
+      return timer;
+    };
+    return timer;
   });
   act();
   mock.mock.restore();
@@ -371,7 +379,7 @@ test(
     scene.client.pause();
     const frame = Buffer.concat([Buffer.from([0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]), Buffer.alloc(65_536)]);
     for (let i = 0; i < 300; i++) scene.backend.send(frame);
-    await waitUntil("the backend is held", () => scene.ends[1].isPaused());
+    await waitUntil("the backend is held", () => scene.ends[1].isPaused);
     scene.tunnel.endForDrain();
     scene.client.resume();
     scene.backend.end();

@@ -2,8 +2,7 @@
  * ClientConnection: reads requests and writes answers on a real connection; what to do with them is the test's to say.
  */
 import assert from "node:assert/strict";
-import type { Socket } from "node:net";
-import { type TestContext, test } from "node:test";
+import { type TestContext, test as testOnce } from "node:test";
 import type { ForwardErrorCode } from "../../../../src/core/errors.ts";
 import type { ClientEvents } from "../../../../src/data-plane/forward/client-stream.ts";
 import {
@@ -13,9 +12,11 @@ import {
 } from "../../../../src/data-plane/listener/client-connection.ts";
 import { clientSide } from "../../../../src/data-plane/listener/client-side.ts";
 import type { RequestHead } from "../../../../src/wire/request-head.ts";
+import { engineOf, testEngines as test } from "../../../support/engines.ts";
 import { RawClient } from "../../../support/raw-client.ts";
-import { socketPair } from "../../../support/socket-pair.ts";
+import { ToldByTransport } from "../../../support/told-by-transport.ts";
 import { waitUntil } from "../../../support/wait.ts";
+import { transportPair, type WatchedTransport } from "../../../support/watched-transport.ts";
 
 const limit = { timeout: 20_000 };
 const KIB = 1_024;
@@ -63,7 +64,7 @@ class SeenRequest implements ClientEvents {
 
 interface Scene {
   readonly connection: ClientConnection;
-  readonly socket: Socket;
+  readonly transport: WatchedTransport;
   readonly client: RawClient;
   readonly requests: SeenRequest[];
   readonly refusals: ForwardErrorCode[];
@@ -79,12 +80,12 @@ interface Scene {
 }
 
 async function startScene(t: TestContext, limits: Partial<ConnectionLimits> = {}): Promise<Scene> {
-  const [socket, far] = await socketPair(t);
+  const [transport, far] = await transportPair(t, engineOf(t), "client");
   const coarse = { nowMs: 1_000_000 };
   const requests: SeenRequest[] = [];
   const refusals: ForwardErrorCode[] = [];
   const ending = { isEnding: false };
-  const connection: ClientConnection = new ClientConnection(socket, clientSide("10.0.0.1", false), {
+  const connection: ClientConnection = new ClientConnection(transport, clientSide("10.0.0.1", false), {
     limits: { ...LIMITS, ...limits },
     keepAliveLines: keepAliveLines(LIMITS.keepAliveTimeoutMs),
     coarse,
@@ -99,7 +100,7 @@ async function startScene(t: TestContext, limits: Partial<ConnectionLimits> = {}
   });
   const scene: Scene = {
     connection,
-    socket,
+    transport,
     client: new RawClient(far),
     requests,
     refusals,
@@ -170,7 +171,7 @@ test("a request waits until the one before it is over", limit, async (t) => {
   const scene = await startScene(t);
   scene.client.send(`${GET}GET /2 HTTP/1.1\r\nHost: h\r\n\r\n`);
   await scene.came(1);
-  await waitUntil("all has been read", () => scene.socket.bytesRead === 2 * GET.length + 1);
+  await waitUntil("all has been read", () => scene.transport.bytesRead === 2 * GET.length + 1);
   assert.equal(scene.requests.length, 1);
   scene.answer("1");
   assert.equal(scene.requests.length, 2);
@@ -182,8 +183,8 @@ test("what comes ahead of its turn is held, but only so much of it", limit, asyn
   const scene = await startScene(t, { maxRequestsPerConnection: Number.POSITIVE_INFINITY });
   scene.client.send(GET.repeat(30_000));
   await scene.came(1);
-  await waitUntil("it reads no more", () => scene.socket.isPaused());
-  assert.ok(scene.socket.bytesRead < 256 * KIB, `${scene.socket.bytesRead} bytes were read`);
+  await waitUntil("it reads no more", () => scene.transport.isPaused);
+  assert.ok(scene.transport.bytesRead < 256 * KIB, `${scene.transport.bytesRead} bytes were read`);
   scene.onRequest = () => scene.answer("");
   scene.answer("");
   await scene.came(30_000);
@@ -196,13 +197,13 @@ test("a body comes when it is wanted; what came before is held, and no more of i
     .send(`POST / HTTP/1.1\r\nHost: h\r\nContent-Length: ${bytes}\r\n\r\n`)
     .send(Buffer.alloc(bytes, "x"));
   const request = await scene.came(1);
-  await waitUntil("it reads no more", () => scene.socket.isPaused());
+  await waitUntil("it reads no more", () => scene.transport.isPaused);
   assert.equal(request.body, "");
   scene.connection.resumeBody();
   assert.ok(request.body.length >= 64 * KIB); // at once, so that it can leave with the head
   scene.connection.pauseBody();
   const before = request.body.length;
-  await waitUntil("it reads no more", () => scene.socket.isPaused());
+  await waitUntil("it reads no more", () => scene.transport.isPaused);
   assert.equal(request.body.length, before);
   scene.connection.resumeBody();
   await waitUntil("it is whole", () => request.told.includes("end"));
@@ -226,9 +227,9 @@ test(
     scene.client.send(GET);
     await scene.client.readResponse();
     for (const piece of ["\r\n", "\r", "\n"]) {
-      const before = scene.socket.bytesRead;
+      const before = scene.transport.bytesRead;
       scene.client.send(piece);
-      await waitUntil("it is read", () => scene.socket.bytesRead > before);
+      await waitUntil("it is read", () => scene.transport.bytesRead > before);
     }
     assert.equal(scene.connection.isIdle, true);
     scene.pass(LIMITS.headerTimeoutMs + 1);
@@ -554,7 +555,7 @@ test(
     await endless.came(1);
     endless.answer("early");
     endless.pass(5_000);
-    assert.equal(endless.socket.destroyed, false);
+    assert.equal(endless.transport.isDestroyed, false);
     endless.pass(1);
     await endless.client.waitClosed();
   },
@@ -564,7 +565,7 @@ test("a connection on which nothing comes is closed without a word, in time", li
   const scene = await startScene(t);
   assert.deepEqual([scene.connection.isIdle, scene.connection.isSilent], [true, true]);
   scene.pass(1_000);
-  assert.equal(scene.socket.writableEnded, false);
+  assert.equal(scene.transport.isOver, false);
   scene.pass(1);
   assert.equal((await scene.client.readToEnd()).length, 0);
   assert.deepEqual(scene.refusals, []);
@@ -574,11 +575,11 @@ test("a head that does not end gets 408, counted from its first byte", limit, as
   const scene = await startScene(t);
   scene.pass(900);
   scene.client.send("GET / HT");
-  await waitUntil("it is read", () => scene.socket.bytesRead === 8);
+  await waitUntil("it is read", () => scene.transport.bytesRead === 8);
   assert.deepEqual([scene.connection.isIdle, scene.connection.isSilent], [false, false]);
   scene.pass(1_000);
   scene.client.send("TP/1.1\r\n"); // more of it does not buy time
-  await waitUntil("it is read", () => scene.socket.bytesRead === 16);
+  await waitUntil("it is read", () => scene.transport.bytesRead === 16);
   assert.deepEqual(scene.refusals, []);
   scene.pass(1);
   assert.deepEqual(await refusalOf(scene), [408, "REQUEST_TIMEOUT", ["REQUEST_TIMEOUT"]]);
@@ -592,7 +593,7 @@ test("an idle connection is closed without a word after the keep-alive time", li
   await scene.client.readResponse();
   assert.deepEqual([scene.connection.isIdle, scene.connection.isSilent], [true, false]);
   scene.pass(5_000);
-  assert.equal(scene.socket.writableEnded, false);
+  assert.equal(scene.transport.isOver, false);
   scene.pass(1);
   assert.equal((await scene.client.readToEnd()).length, 0);
 });
@@ -601,16 +602,16 @@ test(
   "after the end of an answer that closes the client has a while to read it, then the connection is gone",
   limit,
   async (t) => {
-    const scene = await startScene(t);
+    const scene = await startScene(t, { maxRequestsPerConnection: 1 });
     scene.onRequest = () => scene.answer("bye");
-    scene.client.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    scene.client.send(GET);
     assert.equal((await scene.client.readResponse()).text, "bye");
     assert.equal(await scene.client.waitClosed(), "end");
     scene.client.send("what nobody reads");
     scene.pass(1_000);
-    assert.equal(scene.socket.destroyed, false);
+    assert.equal(scene.transport.isDestroyed, false);
     scene.pass(1);
-    assert.equal(scene.socket.destroyed, true);
+    assert.equal(scene.transport.isDestroyed, true);
   },
 );
 
@@ -618,14 +619,36 @@ test(
   "what still comes behind the last answer is thrown away, and the client's end closes",
   limit,
   async (t) => {
-    const scene = await startScene(t);
+    const scene = await startScene(t, { maxRequestsPerConnection: 1 });
     scene.onRequest = () => scene.answer("bye");
-    scene.client.send("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    scene.client.send(GET);
     assert.equal((await scene.client.readResponse()).text, "bye");
     await scene.client.sendAll(Buffer.from(GET.repeat(100_000)));
     scene.client.end();
-    await waitUntil("it is closed", () => scene.socket.closed);
+    await waitUntil("it is closed", () => scene.transport.isClosed);
     assert.equal(scene.requests.length, 1);
+  },
+);
+
+test(
+  "a client that said that it sends nothing more is not waited for: closed when its answer has left",
+  limit,
+  async (t) => {
+    for (const [bytes, isWaitedFor] of [
+      ["GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", false],
+      ["GET / HTTP/1.0\r\n\r\n", false],
+      ["GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\nmore", true],
+      ["POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 1\r\n\r\n", true],
+      [CHUNKED.replace("\r\n", "\r\nConnection: close\r\n"), true],
+    ] as const) {
+      const scene = await startScene(t);
+      scene.onRequest = () => scene.answer("bye");
+      scene.client.send(bytes);
+      assert.equal((await scene.client.readResponse()).text, "bye", bytes);
+      assert.equal(await scene.client.waitClosed(), "end", bytes);
+      if (isWaitedFor) assert.equal(scene.transport.isDestroyed, false, bytes);
+      else await waitUntil("it is closed", () => scene.transport.isClosed);
+    }
   },
 );
 
@@ -640,10 +663,10 @@ test(
     const body = "x".repeat(8 * KIB * KIB);
     scene.answer(body);
     scene.client.end();
-    await waitUntil("its end is read", () => scene.socket.readableEnded);
+    await waitUntil("its end is read", () => scene.transport.hasEnded);
     scene.client.resume();
     assert.ok((await scene.client.readResponse()).text === body);
-    await waitUntil("it is closed", () => scene.socket.closed);
+    await waitUntil("it is closed", () => scene.transport.isClosed);
   },
 );
 
@@ -664,7 +687,7 @@ test(
     assert.equal(await idle.client.waitClosed(), "end");
     const begun = await startScene(t);
     begun.client.send("GET");
-    await waitUntil("it is read", () => begun.socket.bytesRead === 3);
+    await waitUntil("it is read", () => begun.transport.bytesRead === 3);
     begun.connection.closeIfIdle();
     begun.ending.isEnding = true;
     begun.client.send(GET.slice(3));
@@ -691,10 +714,10 @@ for (const [how, leave] of [
         const scene = await startScene(t);
         scene.client.send(bytes);
         const request = await scene.came(1);
-        await waitUntil("all is read", () => scene.socket.bytesRead === bytes.length);
+        await waitUntil("all is read", () => scene.transport.bytesRead === bytes.length);
         leave(scene.client);
         await waitUntil("it is told", () => request.told.length > 0);
-        await waitUntil("it is closed", () => scene.socket.closed);
+        await waitUntil("it is closed", () => scene.transport.isClosed);
         assert.deepEqual([request.told, scene.requests.length], [["gone"], 1]);
         scene.answer("too late, and harmless");
       }
@@ -708,33 +731,33 @@ for (const [how, leave] of [
       scene.client.send(bytes);
       await scene.client.readResponse();
       leave(scene.client);
-      await waitUntil("it is closed", () => scene.socket.closed);
+      await waitUntil("it is closed", () => scene.transport.isClosed);
       assert.deepEqual([scene.requests[0]?.told, scene.refusals], [[], []]);
     }
   });
 }
 
 test(
-  "a socket that is handed over takes the bytes behind the request along, and is no longer ours",
+  "a connection that is handed over takes the bytes behind the request along, and is no longer ours",
   limit,
   async (t) => {
     const scene = await startScene(t);
     scene.client.send(`${GET}early`);
     const request = await scene.came(1);
-    const { socket, rest } = scene.connection.detach();
-    assert.equal(socket, scene.socket);
+    const { transport, rest } = scene.connection.detach();
+    assert.equal(transport, scene.transport);
     assert.equal(rest.toString(), "early");
-    for (const event of ["data", "drain"]) assert.equal(socket.listenerCount(event), 0, event);
-    const tunnel = new RawClient(socket);
+    const tunnel = new ToldByTransport(transport);
     scene.client.send(GET).end();
-    assert.equal((await tunnel.readToEnd()).toString(), GET);
+    await tunnel.seen("fin");
+    assert.equal(tunnel.text, GET);
     scene.pass(1_000_000);
     scene.connection.finish();
-    assert.deepEqual([socket.destroyed, request.told, scene.requests.length], [false, [], 1]);
+    assert.deepEqual([transport.isDestroyed, request.told, scene.requests.length], [false, [], 1]);
   },
 );
 
-test("the hint of how long a connection is kept is in whole seconds, and left out below one", () => {
+testOnce("the hint of how long a connection is kept is in whole seconds, and left out below one", () => {
   assert.equal(keepAliveLines(75_000), "Connection: keep-alive\r\nKeep-Alive: timeout=75\r\n");
   assert.equal(keepAliveLines(1_999), "Connection: keep-alive\r\nKeep-Alive: timeout=1\r\n");
   assert.equal(keepAliveLines(999), "Connection: keep-alive\r\n");

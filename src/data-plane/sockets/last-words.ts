@@ -1,5 +1,5 @@
 /**
- * Backend socket: keeps reading after a failed write.
+ * Last words: a `net.Socket` that keeps reading after a failed write.
  *
  * A backend that answers before the end of an upload and closes resets what still comes. Its answer is then
  * in our receive buffer, behind the error of the write, and node:net would give the socket up at that error.
