@@ -109,14 +109,16 @@ function resultsOf(samples: ReadonlyMap<Contender, readonly Sample[]>): Contende
 }
 
 function progressLine(
-  { name, unit, headline }: Case,
+  { name, unit, headline, columns }: Case,
   { name: who }: Contender,
   sample: Sample,
   rounds: number,
 ): string {
   const figure = (metric: keyof typeof METRICS): string =>
     `${(sample[metric] ?? Number.NaN).toFixed(METRICS[metric].digits)} ${METRICS[metric].unit.replace("UNIT", unit)}`;
-  const others = (["cpuUs", "perSecond"] as const).filter((metric) => metric !== headline);
+  const others = (["cpuUs", "perSecond"] as const).filter(
+    (metric) => metric !== headline && columns.includes(metric),
+  );
   const figures = [headline, ...others].map(figure);
   return `${name} ${sample.round}/${rounds}  ${who.padEnd(20)} ${figures.join("  ")}`;
 }

@@ -41,6 +41,8 @@ interface Served {
 }
 
 const IDLE_SETTLE_MS = 3_000;
+/** Of a contender that failed, in characters. */
+const MOST_OUTPUT = 1_000;
 const AB_WARM_UP_REQUESTS = 50_000;
 
 /** With more than one worker on two cores there is nothing to pin. */
@@ -101,7 +103,10 @@ export async function takeSample(
     return toSample(round, loaded, memoryUsage(pid));
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`${contender.name}, round ${round} of ${forCase.name}: ${why}\n${output()}`, { cause });
+    const told = output().slice(-MOST_OUTPUT);
+    throw new Error(`${contender.name}, round ${round} of ${forCase.name}: ${why.trim()}\n${told}`, {
+      cause,
+    });
   } finally {
     await served.stop();
   }

@@ -26,6 +26,8 @@ export const METRICS = {
   cpuSystemS: { title: "system", unit: "s/UNIT", isLowerBetter: true, digits: 2 },
   /** CPU against wall time, 1 is one core: well below the workers' number, load or backend was the limit. */
   coreShare: { title: "cores", unit: "", isLowerBetter: true, digits: 2 },
+  /** Wall time of one. */
+  seconds: { title: "time", unit: "s/UNIT", isLowerBetter: true, digits: 2 },
   p50Ms: { title: "p50", unit: "ms", isLowerBetter: true, digits: 2 },
   p99Ms: { title: "p99", unit: "ms", isLowerBetter: true, digits: 2 },
   p999Ms: { title: "p99.9", unit: "ms", isLowerBetter: true, digits: 2 },

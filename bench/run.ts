@@ -87,7 +87,7 @@ async function bench(options: Options, size: LoadSize, loadAverage: number): Pro
     ...cases.map((each) => `\n${caseTable(each)}`),
     ...(floors.length > 0 ? [`\n${floorLines(floors)}`] : []),
     "",
-    ...failures.map(({ why }) => `FAILED ${why.split("\n")[0]}`),
+    ...failures.map(({ why }) => `FAILED ${why.split("\n").filter(Boolean).slice(0, 2).join(" ")}`),
     `samples: ${path}`,
   ];
   process.stdout.write(`${lines.join("\n")}\n`);

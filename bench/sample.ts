@@ -12,6 +12,7 @@ export function toSample(round: number, loaded: LoadSample, memory: MemoryUsage)
   return {
     round,
     perSecond: units / seconds,
+    seconds: seconds / units,
     cpuUs: perUnit(cpuMs) * 1_000,
     cpuUserUs: perUnit(cpu.userMs) * 1_000,
     cpuSystemUs: perUnit(cpu.systemMs) * 1_000,

@@ -19,7 +19,7 @@ const TRANSFER_COLUMNS = [
   "cpuS",
   "cpuUserS",
   "cpuSystemS",
-  "perSecond",
+  "seconds",
   "peakMiB",
 ] as const satisfies readonly MetricName[];
 

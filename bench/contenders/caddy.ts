@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findOnPath, firstLineOf } from "../process.ts";
-import type { Contender, Job } from "./contender.ts";
+import { type Contender, type Job, mostBackendConnections } from "./contender.ts";
 
 const program = findOnPath("caddy");
 
@@ -28,6 +28,7 @@ export const caddy: Contender = {
 
 /** Only the number of idle connections is raised; the default of 32 would reconnect all the time. */
 function caddyfile({ port, backendPort, dir, forCase }: Job): string {
+  const most = mostBackendConnections(forCase);
   return `
 {
   admin off
@@ -39,6 +40,7 @@ http://:${port} {
   reverse_proxy 127.0.0.1:${backendPort} {
     transport http {
       keepalive_idle_conns_per_host 256
+      ${most === undefined ? "" : `max_conns_per_host ${most}`}
     }
   }
 }

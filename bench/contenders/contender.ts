@@ -31,3 +31,14 @@ export interface Contender {
   /** Asks the running one whether it is what it should be; throws when not. */
   verify?(pid: number): void;
 }
+
+const MOST_FILES = 20_000;
+const MOST_BACKEND_CONNECTIONS = 1_000;
+
+/**
+ * For what is one process and would open a connection to the backend for every request on its way: with so many clients
+ * it would run out of files (a usual limit is 20,000) and fail. Undefined: no bound, its default.
+ */
+export function mostBackendConnections({ load }: Case): number | undefined {
+  return load.kind === "ab" && load.connections * 2 > MOST_FILES ? MOST_BACKEND_CONNECTIONS : undefined;
+}

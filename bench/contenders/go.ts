@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 import { ROOT } from "../place.ts";
 import { findOnPath, firstLineOf } from "../process.ts";
 import { tempDirOfOurs } from "../temp-dirs.ts";
-import type { Contender } from "./contender.ts";
+import { type Contender, mostBackendConnections } from "./contender.ts";
 
 const SOURCE = join(ROOT, "bench", "contenders", "go", "main.go");
 const BUILD_LIMIT_MS = 180_000;
@@ -18,11 +18,16 @@ export const go: Contender = {
   about: "net/http/httputil.ReverseProxy, GOMAXPROCS",
   version: () => program && firstLineOf(program, ["version"])?.split(" ")[2]?.replace(/^go/, ""),
   whyNot: ({ hasAccessLog }) => (hasAccessLog ? "has no access log" : undefined),
-  prepare: async ({ port, backendPort, workers }) => {
+  prepare: async ({ port, backendPort, workers, forCase }) => {
     built ??= build();
+    const most = mostBackendConnections(forCase);
     return {
       command: await built,
-      args: [`127.0.0.1:${port}`, `http://127.0.0.1:${backendPort}`],
+      args: [
+        `127.0.0.1:${port}`,
+        `http://127.0.0.1:${backendPort}`,
+        ...(most === undefined ? [] : [`${most}`]),
+      ],
       env: { GOMAXPROCS: `${workers}` },
     };
   },

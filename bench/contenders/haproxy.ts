@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { findOnPath, firstLineOf } from "../process.ts";
-import type { Contender, Job } from "./contender.ts";
+import { type Contender, type Job, mostBackendConnections } from "./contender.ts";
 
 const program = findOnPath("haproxy");
 
@@ -31,6 +31,7 @@ export const haproxy: Contender = {
  */
 function haproxyConfig({ port, backendPort, workers, forCase }: Job): string {
   const log = forCase.hasAccessLog ? "log stdout format raw local0 info" : "";
+  const most = mostBackendConnections(forCase);
   return `
 global
   nbthread ${workers}
@@ -42,6 +43,7 @@ defaults
   ${forCase.hasAccessLog ? "log global\n  option httplog" : ""}
   option forwardfor
   timeout connect 5s
+  timeout queue 60s
   timeout client 60s
   timeout server 60s
   timeout tunnel 1h
@@ -51,6 +53,6 @@ frontend bench
   default_backend bench
 backend bench
   http-reuse always
-  server one 127.0.0.1:${backendPort}
+  server one 127.0.0.1:${backendPort}${most === undefined ? "" : ` maxconn ${most}`}
 `;
 }

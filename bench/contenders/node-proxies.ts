@@ -9,6 +9,7 @@ export const direct: Contender = {
   name: "direct",
   about: "no proxy: a backend of its own on the contender's core; its CPU is the backend's",
   version: () => "",
+  whyNot: noAccessLog,
   prepare: async ({ port, dir, forCase }) => await backendCommand(forCase.backend, { port, dir }),
 };
 

@@ -1,5 +1,6 @@
-// A proxy of Go's standard library, as its documentation sets it up: main LISTEN BACKEND_URL.
-// Only the number of idle connections is raised; the default of 2 would reconnect all the time.
+// A proxy of Go's standard library, as its documentation sets it up: main LISTEN BACKEND_URL [MOST_CONNECTIONS].
+// Only the number of idle connections is raised; the default of 2 would reconnect all the time. A third argument
+// bounds all connections to the backend, for loads that would open more than the process may have files.
 package main
 
 import (
@@ -8,6 +9,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"strconv"
 )
 
 func main() {
@@ -18,6 +20,12 @@ func main() {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConns = 0
 	transport.MaxIdleConnsPerHost = 256
+	if len(os.Args) > 3 {
+		transport.MaxConnsPerHost, err = strconv.Atoi(os.Args[3])
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
 	transport.DisableCompression = true
 	transport.Proxy = nil
 	proxy := httputil.NewSingleHostReverseProxy(backend)
