@@ -68,6 +68,7 @@ const MALFORMED: Readonly<Record<string, string>> = {
   "a chunk size with 0x": `POST / HTTP/1.1\r\n${H}Transfer-Encoding: chunked\r\n\r\n0x1\r\n`,
   "a space behind a chunk size": `POST / HTTP/1.1\r\n${H}Transfer-Encoding: chunked\r\n\r\n1 \r\n`,
   "a chunk that is longer than its size": `POST / HTTP/1.1\r\n${H}Transfer-Encoding: chunked\r\n\r\n1\r\nab`,
+  "an extension without a name": `POST / HTTP/1.1\r\n${H}Transfer-Encoding: chunked\r\n\r\n1;\r\na\r\n0\r\n\r\n`,
   "a bare LF in an extension": `POST / HTTP/1.1\r\n${H}Transfer-Encoding: chunked\r\n\r\n1;a\n`,
   "a folded trailer": `POST / HTTP/1.1\r\n${H}Transfer-Encoding: chunked\r\n\r\n0\r\nA: 1\r\n b\r\n`,
 };

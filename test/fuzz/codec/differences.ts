@@ -9,7 +9,7 @@ import { forwardableTrailers } from "../../../src/data-plane/forward/trailers.ts
 import { listItems } from "../../../src/wire/lists.ts";
 import type { CodecCase } from "./codec-case.ts";
 import { METHODS } from "./llhttp.ts";
-import type { Message, RequestLine, StatusLine } from "./reading.ts";
+import type { Head, Message, RequestLine, StatusLine } from "./reading.ts";
 
 /** A message as llhttp is given it, and what it then has to read. */
 export interface Draft {
@@ -115,8 +115,7 @@ export const DIFFERENCES: readonly Difference[] = [
     example: { kind: "answers", text: "HTTP/1.1 205 x\r\n\r\n" },
     why: "it has none; nobody waits for the end of the connection, which is closed behind it",
     source: "RFC 9110 §15.3.6",
-    rewrite: ({ head: { line, isPersistent } }, draft) =>
-      !isRequest(line) && line.status === 205 && !isPersistent ? { ...draft, isBodiless: true } : draft,
+    rewrite: ({ head }, draft) => (isEndless205(head) ? { ...draft, isBodiless: true } : draft),
   },
 ];
 
@@ -157,8 +156,7 @@ export const EARLY_ENDS: readonly EndDifference[] = [
     example: { kind: "answers", text: "HTTP/1.1 205 x\r\n\r\n" },
     why: "should it have sent a body after all, that is not taken for the next answer",
     source: "RFC 9110 §15.3.6",
-    isMet: ({ head: { line, fields } }) =>
-      !isRequest(line) && line.status === 205 && valuesOf(fields, "content-length").length === 0,
+    isMet: ({ head }) => isEndless205(head),
   },
   {
     behind: "a 101",
@@ -188,6 +186,10 @@ export const LATE_ENDS: readonly EndDifference[] = [
 
 export function isRequest(line: RequestLine | StatusLine): line is RequestLine {
   return "target" in line;
+}
+
+function isEndless205({ line, framing, contentLength }: Head): boolean {
+  return !isRequest(line) && line.status === 205 && framing === "none" && contentLength === -1;
 }
 
 function withTarget(draft: Draft, target: string): Draft {

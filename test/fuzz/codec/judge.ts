@@ -123,6 +123,7 @@ function differenceOfHead(seen: Seen, { head: { line, fields } }: Message, draft
   if (!isRequest(line)) {
     return seen.status === line.status && seen.reason === line.reason ? null : "another status line";
   }
+  if (seen.isUpgrade !== line.isUpgrade) return "another upgrade";
   return seen.method === draft.method && seen.target === draft.target ? null : "another request line";
 }
 

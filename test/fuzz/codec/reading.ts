@@ -32,6 +32,7 @@ export interface RequestLine {
   readonly method: string;
   readonly target: string;
   readonly minorVersion: number;
+  /** Behind it there may be another protocol. */
   readonly isUpgrade: boolean;
 }
 

@@ -4,7 +4,7 @@
  */
 import { admit } from "../../../src/data-plane/admit/admit.ts";
 import { ChunkedDecoder, type ChunkSink } from "../../../src/wire/chunked-decoder.ts";
-import { Fields } from "../../../src/wire/fields.ts";
+import { Fields, Kind } from "../../../src/wire/fields.ts";
 import { findHeadEnd, isHopeless, skipEmptyLines } from "../../../src/wire/head-search.ts";
 import { readRequestHead } from "../../../src/wire/request-head.ts";
 import { LIMITS, TRAILER_LIMITS } from "./limits.ts";
@@ -132,9 +132,10 @@ function readHead(text: string): Head | null {
   const { method, target, minorVersion, isChunked, contentLength, connection } = head;
   const { isClose, isKeepAlive, isUpgrade } = connection;
   const isAdmitted = admit(head).code === null;
+  const asksUpgrade = isUpgrade && head.fields.has(Kind.UPGRADE);
   return {
     text,
-    line: { method, target, minorVersion, isUpgrade },
+    line: { method, target, minorVersion, isUpgrade: method === "CONNECT" || asksUpgrade },
     fields: head.fields.toList(),
     framing: isChunked ? "chunked" : contentLength > 0 ? "length" : "none",
     contentLength,

@@ -21,8 +21,10 @@ const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const TEXT = "[\\t\\x20-\\x7e\\x80-\\xff]*";
 
 const FIELD = new RegExp(`^(${TOKEN})([ \\t]*):(${TEXT})$`);
-/** What an extension says is for nobody; that it is no line of its own is what counts. */
-const CHUNK_SIZE = new RegExp(`^([0-9A-Fa-f]+)(?:[ \\t]*;${TEXT})?$`);
+const QUOTED = '"(?:[\\t !#-\\[\\]-~\\x80-\\xff]|\\\\[\\t -~\\x80-\\xff])*"';
+/** RFC 9112 §7.1.1, white space around the separators included. */
+const EXTENSION = `[ \\t]*;[ \\t]*${TOKEN}(?:[ \\t]*=[ \\t]*(?:${TOKEN}|${QUOTED}))?`;
+const CHUNK_SIZE = new RegExp(`^([0-9A-Fa-f]+)(?:${EXTENSION})*$`);
 const OUTER_SPACE = /^[ \t]+|[ \t]+$/g;
 
 /** What a body is read into while it comes, so that the part that has come is there when the rest does not. */
