@@ -31,6 +31,7 @@ export interface AnswerHead {
   readonly isPersistent: boolean;
 }
 
+/** Version, status, reason. Without a reason its space may be missing: many leave it out. RFC 9112 §4 */
 const STATUS_LINE = /HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n/y;
 
 /**
@@ -70,6 +71,7 @@ export function readAnswerHead(
           ? "length"
           : "close";
   const connection = connectionOptions(fields);
+  // RFC 9112 §9.3
   const isOpen = minorVersion === 1 ? !connection.isClose : connection.isKeepAlive && !connection.isClose;
   // Chunks in HTTP/1.0: they can be read, but what stands behind them is nobody's (RFC 9112 §6.1).
   const isAmbiguous = coding === "chunked" && minorVersion === 0;
@@ -85,6 +87,7 @@ export function readAnswerHead(
   };
 }
 
+/** RFC 9112 §6.3, rule 1: whatever its fields say. */
 function hasNoBody(status: number, method: string): boolean {
   return status < 200 || status === 204 || status === 304 || method === "HEAD";
 }

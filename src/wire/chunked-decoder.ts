@@ -17,12 +17,15 @@ const MAX_SIZE_DIGITS = 16;
 /** Of one message, so that a body of empty words costs its sender more than us (CVE-2023-39326, CVE-2024-22019). */
 export const MAX_EXTENSION_BYTES = 16 * 1024;
 
+// chunk = chunk-size [ chunk-ext ] CRLF chunk-data CRLF (RFC 9112 §7.1); a last one of size 0 has no data.
 const SIZE = 0;
+/** RFC 9112 §7.1.1 */
 const EXTENSION = 1;
 const SIZE_LF = 2;
 const DATA = 3;
 const DATA_CR = 4;
 const DATA_LF = 5;
+/** RFC 9112 §7.1.2, and the empty line behind it. */
 const TRAILERS = 6;
 /** From here on nothing is read any more. */
 const DONE = 7;

@@ -13,6 +13,7 @@ export const BAD_LENGTH = -2;
 
 const DIGITS = /^\d{1,19}$/;
 
+/** One field with one number, or it has no reading. RFC 9110 §8.6, RFC 9112 §6.2, §6.3 (rule 5) */
 export function contentLength(fields: Fields): number {
   if (!fields.has(Kind.CONTENT_LENGTH)) return NO_LENGTH;
   let length = NO_LENGTH;
@@ -28,7 +29,9 @@ export function contentLength(fields: Fields): number {
 
 export type Coding = "none" | "chunked" | "other";
 
-/** `chunked` alone, in one field: nothing else was asked for, and only one reading of it exists. */
+/**
+ * `chunked` alone, in one field: nothing else was asked for, and only one reading of it exists. RFC 9112 §6.1, §7.1
+ */
 export function transferCoding(fields: Fields): Coding {
   if (!fields.has(Kind.TRANSFER_ENCODING)) return "none";
   let coding: Coding = "none";
@@ -40,7 +43,7 @@ export function transferCoding(fields: Fields): Coding {
   return coding;
 }
 
-/** What the `Connection` fields of one message say. */
+/** What the `Connection` fields of one message say. RFC 9110 §7.6.1, RFC 9112 §9.3, §9.6 */
 export interface ConnectionOptions {
   readonly isClose: boolean;
   readonly isKeepAlive: boolean;
@@ -64,6 +67,7 @@ const NOT_TO_BE_NAMED: ReadonlySet<string> = new Set([
   "connection",
 ]);
 
+/** All of its fields are one list; names have no case. RFC 9110 §7.6.1, §5.6.1 */
 export function connectionOptions(fields: Fields): ConnectionOptions {
   if (!fields.has(Kind.CONNECTION)) return NOTHING;
   const value = fields.joined(Kind.CONNECTION).toLowerCase();

@@ -1,5 +1,6 @@
 /**
- * Where a head ends in bytes that are still coming, and whether what has come so far can become one at all.
+ * Where a head ends in bytes that are still coming, and whether what has come so far can become one at all
+ * (RFC 9112 §2.1, §2.2). Pure.
  */
 import { CR, HTAB, LF } from "./octets.ts";
 
@@ -14,6 +15,8 @@ export function findHeadEnd(bytes: Buffer, start: number): number {
 /**
  * Whether an unfinished head already holds what no head may: a control character, a bare CR or a bare LF. Who
  * sends those is answered at once and not kept waiting for a line end that another reader has seen already.
+ *
+ * @see RFC 9112 §2.2: a bare CR is invalid; a bare LF may be taken for a line end, and is not here. RFC 9110 §5.5
  */
 export function isHopeless(bytes: Buffer, start: number): boolean {
   for (let at = start; at < bytes.length; at++) {

@@ -30,7 +30,10 @@ export interface RequestHead {
   readonly expectsContinue: boolean;
 }
 
-/** Method, target, version. Any byte but controls, space and DEL may stand in a target: also raw UTF-8. */
+/**
+ * Method, target, version (RFC 9112 §3, RFC 9110 §9.1). Any byte but controls, space and DEL may stand in a target:
+ * also raw UTF-8.
+ */
 const REQUEST_LINE = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~\x80-\xff]+) HTTP\/1\.([01])\r\n/y;
 
 /** What is wrong with a head. */
@@ -55,6 +58,7 @@ export function readRequestHead(text: string, fields: Fields, maxCount: number):
   const minorVersion = line[3] === "1" ? 1 : 0;
   if (length === BAD_LENGTH) return { fault: "Content-Length is not one whole number" };
   if (coding === "other") return { fault: "a transfer coding that is not chunked" };
+  // What two readers could take differently, RFC 9112 §6.1 and §6.3 (rule 3), and what HTTP/1.0 does not have.
   if (coding === "chunked" && length !== NO_LENGTH) {
     return { fault: "both Transfer-Encoding and Content-Length" };
   }

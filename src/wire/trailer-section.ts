@@ -7,6 +7,7 @@
  */
 import { COLON, CR, HTAB, IS_TEXT, IS_TOKEN, LF, SPACE } from "./octets.ts";
 
+// *( field-name ":" OWS field-value OWS CRLF ) CRLF
 const LINE_START = 0;
 const NAME = 1;
 const VALUE = 2;
