@@ -283,7 +283,15 @@ async function startWorker(
   listener.server.on("error", (error: NodeJS.ErrnoException) => {
     channel.send({ type: "listen-failed", code: error.code ?? "", message: error.message });
   });
-  listener.server.listen(handle, BACKLOG, () => channel.send({ type: "listening" }));
+  listener.server.listen(handle, BACKLOG, () => {
+    channel.send({ type: "listening" });
+    if (config.server.engine === "auto" && !listener.isOnHandles) {
+      log.warn(
+        { node: process.version },
+        "this Node.js is not as server.engine: auto expects it; connections cost more",
+      );
+    }
+  });
 
   const obey = (message: ToWorker): void => {
     switch (message.type) {

@@ -41,6 +41,8 @@ export class HttpListener {
   readonly #options: ListenerOptions;
   readonly #clients = new Roster<ClientConnection>();
   readonly #transports = new Set<Transport>();
+  /** Whether connections are carried by their TCP handles; known when it listens. */
+  isOnHandles = false;
   #refused = 0;
   #onEmpty: (() => void) | null = null;
 
@@ -48,9 +50,10 @@ export class HttpListener {
     this.#options = options;
     // Half-open: how a client's end is taken is for its connection to say.
     this.server = createServer({ allowHalfOpen: true });
-    this.server.once("listening", () =>
-      takeConnections(this.server, options.engine, (transport) => this.#accept(transport)),
-    );
+    this.server.once("listening", () => {
+      const onTransport = (transport: Transport): void => this.#accept(transport);
+      this.isOnHandles = takeConnections(this.server, options.engine, onTransport);
+    });
   }
 
   /** Open connections, upgraded ones included. */
