@@ -13,6 +13,7 @@ export const CHINESE: Words = {
     cpuUserS: "用户态",
     cpuSystemS: "内核态",
     coreShare: "所用核数",
+    seconds: "用时",
     p50Ms: "p50",
     p99Ms: "p99",
     p999Ms: "p99.9",

@@ -13,6 +13,7 @@ export const ENGLISH: Words = {
     cpuUserS: "user",
     cpuSystemS: "system",
     coreShare: "cores used",
+    seconds: "time",
     p50Ms: "p50",
     p99Ms: "p99",
     p999Ms: "p99.9",
