@@ -7,6 +7,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { dirname, resolve } from "node:path";
+import "./jitless.ts";
 import { problemsOf } from "./issues.ts";
 import {
   type Environment,

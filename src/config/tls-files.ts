@@ -6,7 +6,6 @@
  */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { resolve } from "node:path";
-import { createSecureContext } from "node:tls";
 import { readTextFile } from "./text-file.ts";
 
 const MAX_FILE_BYTES = 1024 * 1024; // a bundle of CAs
@@ -91,7 +90,9 @@ function parseCertificates(text: string): [X509Certificate, ...X509Certificate[]
 /** What OpenSSL would say at the first connection, such as "ee key too small"; null when nothing. */
 function refusalOf({ cert, key, clientCa }: TlsTexts): string | null {
   try {
-    createSecureContext({ cert, key, ...(clientCa === null ? {} : { ca: clientCa }) });
+    process
+      .getBuiltinModule("node:tls")
+      .createSecureContext({ cert, key, ...(clientCa === null ? {} : { ca: clientCa }) });
     return null;
   } catch (error) {
     return error instanceof Error && "code" in error ? String(error.code) : "refused";

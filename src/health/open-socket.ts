@@ -5,7 +5,6 @@
  * (RFC 6066 §3).
  */
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
 import { hostOf, serverNameOf } from "../core/host-of.ts";
 
 /** @param onOpen it is connected and, with TLS, verified. What goes wrong is the socket's `error` or `close`. */
@@ -19,7 +18,8 @@ export function openSocket(origin: URL, addresses: readonly string[], onOpen: ()
   };
   if (!isTls) return connectTcp({ ...address, noDelay: true }).once("connect", onOpen);
   const servername = isIP(host) === 0 ? { servername: serverNameOf(host) } : {};
-  return connectTls({ ...address, ...servername, ALPNProtocols: ["http/1.1"] }).once("secureConnect", onOpen);
+  const { connect } = process.getBuiltinModule("node:tls");
+  return connect({ ...address, ...servername, ALPNProtocols: ["http/1.1"] }).once("secureConnect", onOpen);
 }
 
 /** Stands for a look-up that gave these. Not called where the host is an address itself. */

@@ -46,10 +46,10 @@ const HOMES: Readonly<Record<string, RegExp>> = {
 const NOWHERE: ReadonlySet<string> = new Set(["http-proxy", "undici"]);
 
 /**
- * An `import` of them reads every export once, and one of these loads all of undici: 40 ms of CPU for each process that
- * starts. `process.getBuiltinModule` reads none.
+ * An `import` of them reads every export once, and one of these loads all of undici (40 ms of CPU for each process that
+ * starts), or every root certificate (5 ms). `process.getBuiltinModule` reads none, and can wait until it is needed.
  */
-const SLOW_TO_IMPORT: ReadonlySet<string> = new Set(["node:http", "node:https"]);
+const SLOW_TO_IMPORT: ReadonlySet<string> = new Set(["node:http", "node:https", "node:tls"]);
 /** Never part of a start of the daemon. */
 const NOT_THE_DAEMON: ReadonlySet<string> = new Set(["demo", "drill", "own-daemon"]);
 
@@ -58,7 +58,7 @@ const NOT_AT_START: Readonly<Record<string, RegExp>> = {
   "main.ts": /^(zod|yaml|pino|prom-client|(cli|config|control-plane|data-plane)\/.*)$/,
   "cli/run.ts": /^(zod|yaml|control-plane\/.*)$/,
   "serve.ts": /^(zod|yaml|pino|prom-client|config\/schema\.ts|primary\.ts)$/,
-  "worker.ts": /^(zod|yaml|prom-client|config\/(schema|load)\.ts|node:(https?|zlib|fs)(\/.*)?)$/,
+  "worker.ts": /^(zod|yaml|prom-client|config\/(schema|load)\.ts|node:(https?|zlib|fs|crypto)(\/.*)?)$/,
   "primary.ts": /^(yaml|prom-client|config\/load\.ts)$/,
 };
 
@@ -108,7 +108,7 @@ export const RULES: readonly Rule[] = [
       ),
   },
   {
-    says: "the daemon takes node:http and node:https from process.getBuiltinModule: an import loads undici too",
+    says: "the daemon takes node:http, node:https and node:tls from process.getBuiltinModule: an import loads more than them",
     violations: (tree) =>
       eachImport(tree, (file, { to, isType, how }) =>
         SLOW_TO_IMPORT.has(to) && !isType && how !== "by name" && !NOT_THE_DAEMON.has(file.part)

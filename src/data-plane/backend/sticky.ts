@@ -5,7 +5,6 @@
  * backend out of one; and there are only as many as backends, made when these change: looking one up is all that a
  * request costs. With the next switch every value is another: the cookies of before name nothing.
  */
-import { createHmac } from "node:crypto";
 import type { StickyConfig } from "../../config/pool-config.ts";
 import type { Version } from "../../core/version.ts";
 import { cookieEnd, cookieStart } from "../../wire/cookies.ts";
@@ -50,6 +49,7 @@ export class Sticky {
   }
 
   #valueOf(epoch: number, { name }: Backend): string {
+    const { createHmac } = process.getBuiltinModule("node:crypto"); // where nothing is sticky nobody needs it
     const hmac = createHmac("sha256", this.#config.secret).update(`${epoch}\n${this.#version}\n${name}`);
     return hmac.digest().subarray(0, VALUE_BYTES).toString("base64url");
   }

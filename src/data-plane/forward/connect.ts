@@ -5,7 +5,6 @@
  * Sessions are kept, so that the next connection resumes.
  */
 import { connect as connectTcp, isIP, type Socket, type TcpNetConnectOpts } from "node:net";
-import { connect as connectTls } from "node:tls";
 import { causeText } from "../../core/cause-text.ts";
 import { ProxyError } from "../../core/errors.ts";
 import { hostOf, serverNameOf } from "../../core/host-of.ts";
@@ -139,7 +138,7 @@ export class Connector {
   }
 
   #openTls(options: TcpNetConnectOpts): Socket {
-    const socket = connectTls({
+    const socket = process.getBuiltinModule("node:tls").connect({
       ...options,
       ...(isIP(this.#host) === 0 ? { servername: serverNameOf(this.#host) } : {}),
       ALPNProtocols: ["http/1.1"],

@@ -36,7 +36,7 @@ test("a worker that has served loads nothing of the config, the metrics and node
     /\/node_modules\/(zod|yaml|prom-client|@opentelemetry)\//,
     /\/config\/(schema|load|values)\./,
     /\/control-plane\//,
-    /^NativeModule (http|http2|zlib|internal\/deps\/undici\/undici)$/m,
+    /^NativeModule (http|http2|zlib|tls|crypto|internal\/deps\/undici\/undici)$/m,
   ]) {
     assert.doesNotMatch(ofWorker ?? "", one);
   }
