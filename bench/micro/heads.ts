@@ -50,7 +50,7 @@ function passRequest(bytes: Buffer): void {
   const end = findHeadEnd(bytes, 0);
   const head = readRequestHead(bytes.toString("latin1", 0, end), requestFields, MAX_FIELDS);
   if ("fault" in head) throw new TypeError(head.fault);
-  const admitted = admit(head);
+  const admitted = admit(head, side.lastHost);
   if (admitted.code !== null) throw new TypeError(admitted.message);
   const request = forwardedRequest(head, admitted, side, "127.0.0.1:9001", policy);
   if ("code" in request) throw new TypeError(request.message);

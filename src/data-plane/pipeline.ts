@@ -85,7 +85,7 @@ export function createPipeline(steps: Steps): OnRequest {
   const serve = (client: ClientConnection, head: RequestHead, heldSinceMs = 0): void => {
     const { active } = serving.current; // read once: a switch never splits a request
     const { method } = head;
-    const admitted = admit(head);
+    const admitted = admit(head, client.side.lastHost);
     if (admitted.code !== null) return refuse(active, client, method, admitted.code, admitted.message);
     if (adminRelay.isOurs(admitted.target)) return adminRelay.relay(admitted.target, head, client);
     const isHeld = hold.isOn && heldSinceMs === 0;

@@ -13,6 +13,7 @@ import {
   transferCoding,
 } from "./framing.ts";
 import { headOctets } from "./head-octets.ts";
+import { CR, HTAB, LF, ONE, SPACE, ZERO } from "./octets.ts";
 import type { HeadFault } from "./request-head.ts";
 
 export interface AnswerHead {
@@ -21,6 +22,8 @@ export interface AnswerHead {
   readonly status: number;
   /** As it came; may be empty. */
   readonly reason: string;
+  /** A space stands behind the status, as it must, even if nothing follows it. */
+  readonly hasReason: boolean;
   readonly fields: Fields;
   readonly connection: ConnectionOptions;
   /** `close`: the body ends with the connection. */
@@ -31,8 +34,12 @@ export interface AnswerHead {
   readonly isPersistent: boolean;
 }
 
-/** Version, status, reason. Without a reason its space may be missing: many leave it out. RFC 9112 §4 */
-const STATUS_LINE = /HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n/y;
+/** Where the parts of `HTTP/1.1 200 OK` stand. Without a reason its space may be missing: many leave it out. RFC 9112 §4 */
+const MINOR_AT = 7;
+const STATUS_AT = 9;
+const STATUS_END = 12;
+
+const NO_STATUS_LINE: HeadFault = { fault: "its status line is not valid" };
 
 /**
  * @param text the whole head, the empty line at its end included; one character for each byte.
@@ -45,13 +52,16 @@ export function readAnswerHead(
   method: string,
 ): AnswerHead | HeadFault {
   headOctets.take(text);
-  STATUS_LINE.lastIndex = 0;
-  const line = STATUS_LINE.exec(text);
-  if (line === null) return { fault: "its status line is not valid" };
-  const fault = fields.read(headOctets, STATUS_LINE.lastIndex, maxCount, true);
+  const { bytes } = headOctets;
+  const minorVersion = bytes[MINOR_AT] === ONE ? 1 : 0;
+  if (!text.startsWith(minorVersion === 1 ? "HTTP/1.1 " : "HTTP/1.0 ")) return NO_STATUS_LINE;
+  const status = statusIn(bytes);
+  if (status === 0 || !(bytes[STATUS_END] === SPACE || bytes[STATUS_END] === CR)) return NO_STATUS_LINE;
+  let lineEnd = headOctets.nextControl(STATUS_END);
+  while (bytes[lineEnd] === HTAB) lineEnd = headOctets.nextControl(lineEnd + 1);
+  if (bytes[lineEnd] !== CR || bytes[lineEnd + 1] !== LF) return NO_STATUS_LINE;
+  const fault = fields.read(headOctets, lineEnd + 2, maxCount, true);
   if (fault !== null) return { fault };
-  const minorVersion = line[1] === "1" ? 1 : 0;
-  const status = Number(line[2]);
   const coding = transferCoding(fields);
   const length = contentLength(fields);
   if (length === BAD_LENGTH) return { fault: "its Content-Length is not one whole number" };
@@ -78,13 +88,25 @@ export function readAnswerHead(
   return {
     minorVersion,
     status,
-    reason: line[3] ?? "",
+    reason: text.slice(STATUS_END + 1, lineEnd),
+    hasReason: lineEnd > STATUS_END,
     fields,
     connection,
     framing,
     contentLength: length,
     isPersistent: isOpen && framing !== "close" && !isAmbiguous && !isEndless,
   };
+}
+
+/** @returns 100 to 999; 0: there is none. */
+function statusIn(bytes: Uint8Array): number {
+  let status = 0;
+  for (let at = STATUS_AT; at < STATUS_END; at++) {
+    const digit = (bytes[at] as number) - ZERO;
+    if (digit < 0 || digit > 9) return 0;
+    status = status * 10 + digit;
+  }
+  return status < 100 ? 0 : status;
 }
 
 /** RFC 9112 §6.3, rule 1: whatever its fields say. */

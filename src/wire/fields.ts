@@ -9,7 +9,7 @@
 import type { HeadOctets } from "./head-octets.ts";
 import { isBlank } from "./lists.ts";
 import { NameTable } from "./name-table.ts";
-import { COLON, CR, HTAB, IS_TOKEN, LF } from "./octets.ts";
+import { COLON, CR, HTAB, IS_TOKEN, LF, SPACE } from "./octets.ts";
 
 /** What a field is to a proxy; below 31, see kindBit(). OTHER is everything that just passes. */
 export const Kind = {
@@ -231,6 +231,22 @@ export class Fields {
   /** White space stands between name and colon. */
   isLoose(i: number): boolean {
     return this.text.charCodeAt(this.#places[i * STRIDE + 1] as number) !== COLON;
+  }
+
+  /** Whether field `i` has this value, letter by letter. Copies nothing. */
+  isExactly(i: number, value: string): boolean {
+    const start = this.valueStart(i);
+    return this.valueEnd(i) - start === value.length && this.text.startsWith(value, start);
+  }
+
+  /** The line of field `i` is its name, a colon, a space and its value: what would be written anew is the same. */
+  isTidy(i: number): boolean {
+    const start = this.valueStart(i);
+    return (
+      start === (this.#places[i * STRIDE + 1] as number) + ": ".length &&
+      this.lineStart(i + 1) === this.valueEnd(i) + "\r\n".length &&
+      this.text.charCodeAt(start - 1) === SPACE
+    );
   }
 
   /** The values of every field of this kind, joined as one list (RFC 9110 §5.3); empty when there is none. */

@@ -5,26 +5,30 @@
  */
 import { type Fields, Kind } from "./fields.ts";
 import { listItems } from "./lists.ts";
+import { ZERO } from "./octets.ts";
 
 /** Of `Content-Length`: there is none. */
 export const NO_LENGTH = -1;
 /** Of `Content-Length`: more than one, or no whole number below 2^53. */
 export const BAD_LENGTH = -2;
 
-const DIGITS = /^\d{1,19}$/;
+/** 2^53 has 16: more than a few leading zeros are nobody's who means well. */
+const MOST_DIGITS = 19;
 
 /** One field with one number, or it has no reading. RFC 9110 §8.6, RFC 9112 §6.2, §6.3 (rule 5) */
 export function contentLength(fields: Fields): number {
   if (!fields.has(Kind.CONTENT_LENGTH)) return NO_LENGTH;
-  let length = NO_LENGTH;
-  for (let i = 0; i < fields.count; i++) {
-    if (fields.kind(i) !== Kind.CONTENT_LENGTH) continue;
-    if (length !== NO_LENGTH) return BAD_LENGTH;
-    const value = fields.value(i);
-    length = DIGITS.test(value) ? Number(value) : BAD_LENGTH;
-    if (!Number.isSafeInteger(length) || length < 0) return BAD_LENGTH;
+  const i = fields.firstOf(Kind.CONTENT_LENGTH);
+  const start = fields.valueStart(i);
+  const end = fields.valueEnd(i);
+  if (fields.isRepeated(Kind.CONTENT_LENGTH) || start === end || end - start > MOST_DIGITS) return BAD_LENGTH;
+  let length = 0;
+  for (let at = start; at < end; at++) {
+    const digit = fields.text.charCodeAt(at) - ZERO;
+    if (digit < 0 || digit > 9) return BAD_LENGTH;
+    length = length * 10 + digit;
   }
-  return length;
+  return Number.isSafeInteger(length) ? length : BAD_LENGTH;
 }
 
 export type Coding = "none" | "chunked" | "other";
@@ -34,13 +38,8 @@ export type Coding = "none" | "chunked" | "other";
  */
 export function transferCoding(fields: Fields): Coding {
   if (!fields.has(Kind.TRANSFER_ENCODING)) return "none";
-  let coding: Coding = "none";
-  for (let i = 0; i < fields.count; i++) {
-    if (fields.kind(i) !== Kind.TRANSFER_ENCODING) continue;
-    if (coding !== "none" || fields.value(i).toLowerCase() !== "chunked") return "other";
-    coding = "chunked";
-  }
-  return coding;
+  if (fields.isRepeated(Kind.TRANSFER_ENCODING)) return "other";
+  return fields.isValue(fields.firstOf(Kind.TRANSFER_ENCODING), "chunked") ? "chunked" : "other";
 }
 
 /** What the `Connection` fields of one message say. RFC 9110 §7.6.1, RFC 9112 §9.3, §9.6 */
@@ -70,14 +69,16 @@ const NOT_TO_BE_NAMED: ReadonlySet<string> = new Set([
 /** All of its fields are one list; names have no case. RFC 9110 §7.6.1, §5.6.1 */
 export function connectionOptions(fields: Fields): ConnectionOptions {
   if (!fields.has(Kind.CONNECTION)) return NOTHING;
-  const value = fields.joined(Kind.CONNECTION).toLowerCase();
-  if (value === "keep-alive") return KEEP_ALIVE; // nearly all of them
-  if (value === "close") return CLOSE;
+  if (!fields.isRepeated(Kind.CONNECTION)) {
+    const only = fields.firstOf(Kind.CONNECTION);
+    if (fields.isValue(only, "keep-alive")) return KEEP_ALIVE; // nearly all of them
+    if (fields.isValue(only, "close")) return CLOSE;
+  }
   let isClose = false;
   let isKeepAlive = false;
   let isUpgrade = false;
   const named = new Set<string>();
-  for (const name of listItems(value)) {
+  for (const name of listItems(fields.joined(Kind.CONNECTION).toLowerCase())) {
     if (name === "close") isClose = true;
     else if (name === "keep-alive") isKeepAlive = true;
     else if (name === "upgrade") isUpgrade = true;

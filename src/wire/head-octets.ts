@@ -10,6 +10,8 @@ const FIRST_BYTES = 16 * 1024;
 const HIGH_BITS = 0x80808080 | 0;
 const SPACES = 0x20202020;
 const ONES = 0x01010101;
+/** Of a word, the lowest octet is the first in the text. */
+const IS_LITTLE_ENDIAN = new Uint8Array(new Int32Array([1]).buffer)[0] === 1;
 
 export class HeadOctets {
   /** One character for each byte (latin1). */
@@ -36,20 +38,28 @@ export class HeadOctets {
   }
 
   /**
-   * Where the next control character stands, HTAB too: four octets at a time, a quarter of the time.
+   * Where the next control character stands, HTAB too: four octets at a time, half the time of one by one.
    *
    * @param at in the text.
    */
   nextControl(at: number): number {
     const words = this.#words;
-    for (let word = at >> 2; ; word++) {
-      const four = words[word] as number;
-      // A high bit stays where an octet is below 0x20, or DEL, which 1 carries over; and perhaps next to one.
-      if ((((four - SPACES) | (four + ONES)) & ~four & HIGH_BITS) === 0) continue;
-      const end = (word << 2) + 4;
-      for (let i = Math.max(at, word << 2); i < end; i++) if (isControl(this.bytes[i] as number)) return i;
-    }
+    let word = at >> 2;
+    const isBefore = IS_LITTLE_ENDIAN ? (1 << ((at & 3) << 3)) - 1 : 0;
+    let marks = marksOf(words[word] as number) & ~isBefore;
+    while (marks === 0) marks = marksOf(words[++word] as number);
+    let found = word << 2;
+    if (IS_LITTLE_ENDIAN) found += (31 - Math.clz32(marks & -marks)) >> 3;
+    else found = Math.max(at, found);
+    while (!isControl(this.bytes[found] as number)) found++; // a mark may be wrong, but none is missing
+    return found;
   }
+}
+
+/** In four octets, the high bit of each control character; behind one, and behind 0xff, perhaps another too many. */
+function marksOf(four: number): number {
+  // Below 0x20 the difference is negative; 1 more than DEL is 0x80. What was above 0x7f before is text.
+  return ((four - SPACES) | (four + ONES)) & ~four & HIGH_BITS;
 }
 
 /** One for all heads of a worker. */

@@ -6,10 +6,25 @@ import { CR, HTAB, LF } from "./octets.ts";
 
 const END = Buffer.from("\r\n\r\n", "latin1");
 
+/** A search by the runtime costs as much as this many bytes before it looks at the first. */
+const SHORT_BYTES = 256;
+
 /** @returns the offset behind the empty line that ends the head which begins at `start`; -1 when it has not come. */
 export function findHeadEnd(bytes: Buffer, start: number): number {
+  if (bytes.length - start <= SHORT_BYTES) return findShortHeadEnd(bytes, start);
   const at = bytes.indexOf(END, start);
   return at === -1 ? -1 : at + END.length;
+}
+
+function findShortHeadEnd(bytes: Buffer, start: number): number {
+  let at = start + END.length - 1;
+  while (at < bytes.length) {
+    const octet = bytes[at] as number;
+    if (octet === LF && bytes[at - 1] === CR && bytes[at - 2] === LF && bytes[at - 3] === CR) return at + 1;
+    // What is neither CR nor LF is no part of an empty line: the next one can end only so far behind it.
+    at += octet === LF ? 2 : octet === CR ? 1 : END.length;
+  }
+  return -1;
 }
 
 /**

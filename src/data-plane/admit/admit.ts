@@ -26,11 +26,15 @@ export interface Refused {
 
 const ABSOLUTE_FORM = /^https?:\/\/([^/?]*)(.*)$/is;
 
-export function admit({ method, target, minorVersion, fields }: RequestHead): Admitted | Refused {
+/** @param knownHost of an earlier request on the connection, found to be one; null: there is none. */
+export function admit(
+  { method, target, minorVersion, fields }: RequestHead,
+  knownHost: string | null,
+): Admitted | Refused {
   if (method === "CONNECT") return refused("CONNECT is not served here");
   // No part of a target, and another reader would cut it off there (RFC 9112 §3.2; CVE-2023-45539).
   if (target.includes("#")) return refused("a fragment in the request target");
-  const host = hostOf(fields, minorVersion);
+  const host = hostOf(fields, minorVersion, knownHost);
   if (host === undefined) return refused("no Host field, more than one, or one that is no host");
   if (target.charCodeAt(0) === SLASH) return { code: null, target, authority: null, host };
   if (target === "*" && method === "OPTIONS") return { code: null, target, authority: null, host };
@@ -52,15 +56,13 @@ function admitAbsoluteForm(method: string, target: string, host: string | null):
 }
 
 /** @returns null: none, which HTTP/1.0 allows; undefined: it must be refused. */
-function hostOf(fields: Fields, minorVersion: 0 | 1): string | null | undefined {
+function hostOf(fields: Fields, minorVersion: 0 | 1, knownHost: string | null): string | null | undefined {
   if (!fields.has(Kind.HOST)) return minorVersion === 0 ? null : undefined;
-  let host: string | null = null;
-  for (let i = 0; i < fields.count; i++) {
-    if (fields.kind(i) !== Kind.HOST) continue;
-    if (host !== null) return undefined;
-    host = fields.value(i);
-  }
-  return host !== null && !isHost(host) ? undefined : host;
+  if (fields.isRepeated(Kind.HOST)) return undefined;
+  const i = fields.firstOf(Kind.HOST);
+  if (knownHost !== null && fields.isExactly(i, knownHost)) return knownHost; // it rarely changes
+  const host = fields.value(i);
+  return isHost(host) ? host : undefined;
 }
 
 function refused(message: string): Refused {

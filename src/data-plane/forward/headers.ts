@@ -5,8 +5,9 @@
  * What ends at this hop is left out first (RFC 9110 §7.6.1), with all that `Connection` names; our own lines come
  * after it, so that nobody can have them taken out. Framing is made anew on each side.
  */
-import { type Fields, Kind } from "../../wire/fields.ts";
+import { type Fields, Kind, kindBit } from "../../wire/fields.ts";
 import { listItems } from "../../wire/lists.ts";
+import { ZERO } from "../../wire/octets.ts";
 import type { RequestHead } from "../../wire/request-head.ts";
 import { clientAddress, forwardedElement, parseForwardedFor, viaEntry, viaNames } from "./forwarded.ts";
 import { nextMaxForwards } from "./max-forwards.ts";
@@ -90,8 +91,11 @@ export function forwardedRequest(
     return { code: "LOOP_DETECTED", message: `the request has come through ${knownAs} before` };
   }
   const upgrade = wantedUpgrade(head);
-  let lines = travellingLines(head, authority);
-  if (host === null) lines = `Host: ${authority ?? backendHost}\r\n${lines}`;
+  // A request line of HTTP/1.1 that names no host goes on as it came, cut out together with the lines behind it.
+  const isLineKept = minorVersion === 1 && target === head.target;
+  let lines = isLineKept ? "" : `${method} ${target} HTTP/1.1\r\n`;
+  if (host === null) lines += `Host: ${authority ?? backendHost}\r\n`;
+  lines += travellingLines(head, authority, isLineKept ? 0 : fields.lineStart(0));
   lines += forwardedLines(head, client, authority ?? host, policy);
   if (policy.via !== null) lines += `Via: ${viaEntry(minorVersion, policy.via)}\r\n`;
   if (upgrade !== null) lines += `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`;
@@ -99,7 +103,7 @@ export function forwardedRequest(
   if (isChunked) lines += "Transfer-Encoding: chunked\r\n";
   return {
     method,
-    head: `${method} ${target} HTTP/1.1\r\n${lines}\r\n`,
+    head: `${lines}\r\n`,
     hasBody: isChunked || contentLength > 0,
     isChunked,
     contentLength,
@@ -118,56 +122,66 @@ function hasBeenHere(fields: Fields, { via, ownName }: HeaderPolicy): string | n
   return isInVia ? `"Via: ${via}"` : null;
 }
 
-/** The lines of a request that travel on, as they came. */
-function travellingLines(head: RequestHead, authority: string | null): string {
-  const { fields, method, isChunked, contentLength, minorVersion } = head;
-  const { named } = head.connection;
+/** Fields that travel as they came, when `Connection` names none of them and there is no other authority. */
+const TRAVELLING =
+  kindBit(Kind.OTHER) |
+  kindBit(Kind.HOST) |
+  kindBit(Kind.VIA) |
+  kindBit(Kind.DATE) |
+  kindBit(Kind.CONTENT_TYPE);
+
+/** The lines of a request that travel on, as they came. @param start where in its text what travels begins. */
+function travellingLines(head: RequestHead, authority: string | null, start: number): string {
+  const { fields } = head;
+  const isPlain = authority === null && head.connection.named === null;
   let lines = "";
-  let from = fields.lineStart(0);
+  let from = start;
   for (let i = 0; i < fields.count; i++) {
-    const kind = fields.kind(i);
-    if (kind === Kind.OTHER && named === null) continue; // nearly all of them
-    let instead = "";
-    switch (kind) {
-      case Kind.HOST:
-        if (authority === null) continue;
-        instead = `${fields.name(i)}: ${authority}\r\n`;
-        break;
-      case Kind.CONTENT_LENGTH:
-        instead = `${fields.name(i)}: ${contentLength}\r\n`;
-        break;
-      case Kind.MAX_FORWARDS: {
-        const count = nextMaxForwards(method, fields);
-        if (count === null) continue;
-        instead = `${fields.name(i)}: ${count}\r\n`;
-        break;
-      }
-      case Kind.TRAILER:
-        if (isChunked) continue; // they travel too
-        break;
-      case Kind.EXPECT:
-        if (minorVersion === 1) continue;
-        break;
-      case Kind.CONNECTION:
-      case Kind.TRANSFER_ENCODING:
-      case Kind.UPGRADE:
-      case Kind.TE:
-      case Kind.KEEP_ALIVE:
-      case Kind.HOP_BY_HOP:
-      case Kind.FORWARDED:
-      case Kind.X_FORWARDED_FOR:
-      case Kind.X_FORWARDED_HOST:
-      case Kind.X_FORWARDED_PROTO:
-      case Kind.X_REAL_IP:
-      case Kind.ATTEMPT_COUNT:
-        break;
-      default:
-        if (!named?.has(fields.name(i).toLowerCase())) continue;
-    }
+    if (isPlain && (kindBit(fields.kind(i)) & TRAVELLING) !== 0) continue; // nearly all of them
+    const instead = insteadOf(i, head, authority);
+    if (instead === null) continue;
     lines += fields.text.slice(from, fields.lineStart(i)) + instead;
     from = fields.lineStart(i + 1);
   }
   return lines + fields.text.slice(from, fields.lineStart(fields.count));
+}
+
+/** What goes on in place of field `i`: perhaps nothing. @returns null: the line as it came. */
+function insteadOf(i: number, head: RequestHead, authority: string | null): string | null {
+  const { fields } = head;
+  switch (fields.kind(i)) {
+    case Kind.HOST:
+      return authority === null ? null : `${fields.name(i)}: ${authority}\r\n`;
+    case Kind.CONTENT_LENGTH: {
+      const start = fields.valueStart(i);
+      const hasLeadingZero = fields.text.charCodeAt(start) === ZERO && fields.valueEnd(i) > start + 1;
+      const isSame = fields.isTidy(i) && !hasLeadingZero;
+      return isSame ? null : `${fields.name(i)}: ${head.contentLength}\r\n`;
+    }
+    case Kind.MAX_FORWARDS: {
+      const count = nextMaxForwards(head.method, fields);
+      return count === null ? null : `${fields.name(i)}: ${count}\r\n`;
+    }
+    case Kind.TRAILER:
+      return head.isChunked ? null : ""; // they travel too
+    case Kind.EXPECT:
+      return head.minorVersion === 1 ? null : "";
+    case Kind.CONNECTION:
+    case Kind.TRANSFER_ENCODING:
+    case Kind.UPGRADE:
+    case Kind.TE:
+    case Kind.KEEP_ALIVE:
+    case Kind.HOP_BY_HOP:
+    case Kind.FORWARDED:
+    case Kind.X_FORWARDED_FOR:
+    case Kind.X_FORWARDED_HOST:
+    case Kind.X_FORWARDED_PROTO:
+    case Kind.X_REAL_IP:
+    case Kind.ATTEMPT_COUNT:
+      return "";
+    default:
+      return head.connection.named?.has(fields.name(i).toLowerCase()) ? "" : null;
+  }
 }
 
 /** `X-Forwarded-*`, `X-Real-IP` and `Forwarded`: what was said before, as far as it may be, and what we say. */
@@ -184,11 +198,18 @@ function forwardedLines(
     !(client.isTrusted && (fields.has(Kind.X_FORWARDED_HOST) || fields.has(Kind.X_FORWARDED_PROTO)));
   if (!saysNothing) return composeForwarded(head, client, host, policy);
   if (client.lastLines === "" || client.lastHost !== host) {
-    // A part of the head's text would keep all of it for as long as the connection lives.
-    client.lastHost = host === null ? null : Buffer.from(host, "latin1").toString("latin1");
-    client.lastLines = composeForwarded(head, client, client.lastHost, policy);
+    client.lastHost = host === null ? null : copyOf(host);
+    client.lastLines = copyOf(composeForwarded(head, client, client.lastHost, policy));
   }
   return client.lastLines;
+}
+
+/**
+ * For what outlives its request: a part of the head's text would keep all of it for as long as the connection lives,
+ * and a text made of many would be put together anew with each request that it is sent with.
+ */
+function copyOf(text: string): string {
+  return Buffer.from(text, "latin1").toString("latin1");
 }
 
 /** Who the client of a request is, behind the proxies that are trusted: what `X-Real-IP` says. */

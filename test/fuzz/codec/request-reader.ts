@@ -131,7 +131,7 @@ function readHead(text: string): Head | null {
   if ("fault" in head) return null;
   const { method, target, minorVersion, isChunked, contentLength, connection } = head;
   const { isClose, isKeepAlive, isUpgrade } = connection;
-  const isAdmitted = admit(head).code === null;
+  const isAdmitted = admit(head, null).code === null;
   const asksUpgrade = isUpgrade && head.fields.has(Kind.UPGRADE);
   return {
     text,

@@ -214,6 +214,11 @@ test("nothing of the head before is left in the next", () => {
   assert.equal(readAll("A: 1\r\n", { fields }).fault, null);
   assert.deepEqual(fields.toList(), ["A", "1"]);
   assert.equal(fields.isTooMany, false);
+  assert.equal(readAll("Host : h\r\nHost: i\r\n", { fields, isAnswer: true }).fault, null);
+  assert.deepEqual([fields.hasLoose, fields.isRepeated(Kind.HOST)], [true, true]);
+  assert.equal(readAll("Host: i\r\n", { fields }).fault, null);
+  assert.deepEqual([fields.hasLoose, fields.isRepeated(Kind.HOST)], [false, false]);
+  assert.equal(readAll("A: 1\r\n", { fields }).fault, null);
   for (const kind of [Kind.HOST, Kind.CONNECTION, Kind.TE]) {
     assert.deepEqual([fields.has(kind), fields.joined(kind)], [false, ""]);
   }

@@ -133,6 +133,8 @@ test("close, keep-alive and upgrade are found in any place, case and field", () 
     [["Keep-Alive"], false, true, false],
     [["Upgrade"], false, false, true],
     [["keep-alive, Upgrade"], false, true, true],
+    [["keep-alive", "close"], true, true, false],
+    [["close", "upgrade"], true, false, true],
     [["keep-alive,\tclose"], true, true, false],
     [["x", "y, close ,", "upgrade"], true, false, true],
     [["closed", "xclose", "keepalive", "upgrade2"], false, false, false],

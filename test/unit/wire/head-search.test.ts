@@ -28,6 +28,18 @@ test("only CRLF CRLF is an end", () => {
   }
 });
 
+test("wherever a head ends, and whatever looks like its end before, its end is found", () => {
+  const piece = fc.constantFrom("\r", "\n", "\r\n", "\r\n\r\n", "a", "ab", "x".repeat(250));
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 30 }), fc.nat(20), (pieces, start) => {
+      const text = pieces.join("");
+      const at = text.indexOf("\r\n\r\n", start);
+      assert.equal(findHeadEnd(bytes(text), start), at === -1 ? -1 : at + 4);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
 test("what may still become a head is waited for, at any byte", () => {
   const head = 'P\xd6ST /\xc3\xa4 HTTP/1.1\r\nA:\t1 "\xff"\r\nB: ~\r\n\r\n';
   for (let length = 0; length <= head.length; length++) {

@@ -7,11 +7,11 @@ const HOST = "h.example";
 
 /** Not read from text: a target that no head can have is refused here too. */
 function admitted(target: string, method = "GET") {
-  return admit({ ...requestHead("GET / HTTP/1.1", [`Host: ${HOST}`]), method, target });
+  return admit({ ...requestHead("GET / HTTP/1.1", [`Host: ${HOST}`]), method, target }, null);
 }
 
 function hostOf(fields: readonly string[], start = "GET / HTTP/1.1") {
-  const verdict = admit(requestHead(start, fields));
+  const verdict = admit(requestHead(start, fields), null);
   return verdict.code === null ? { host: verdict.host } : verdict.code;
 }
 
@@ -118,5 +118,41 @@ test("a Host that is none is refused; an empty one, an address and a port are ho
   }
   for (const host of ["", "h", "h:80", "[::1]:80", "10.0.0.1", "a_b.c", "xn--e1afmkfd.example", "%41"]) {
     assert.deepEqual(hostOf([`Host: ${host}`]), { host });
+  }
+});
+
+test("a host that was found good before is not taken for another one that only begins or ends with it", () => {
+  for (const [value, host] of [
+    ["h.example", "h.example"],
+    ["h.example:1", "h.example:1"],
+    ["h.exampl", "h.exampl"],
+    ["H.example", "H.example"],
+    ["", ""],
+  ] as const) {
+    const verdict = admit(requestHead("GET / HTTP/1.1", [`Host: ${value}`]), "h.example");
+    assert.equal(verdict.code === null ? verdict.host : verdict.code, host);
+  }
+  for (const fields of [["Host: h.example/"], ["Host: h.example", "Host: h.example"], []]) {
+    assert.equal(admit(requestHead("GET / HTTP/1.1", fields), "h.example").code, "MALFORMED_REQUEST");
+  }
+});
+
+test("a port has five digits at most, or none", () => {
+  for (const [host, isOne] of [
+    ["h:", true],
+    ["h:12345", true],
+    ["h:123456", false],
+    ["h:1a", false],
+    ["h:1:2", false],
+    ["[::1]:", true],
+    ["[::1]:123456", false],
+    ["[::1]x", false],
+    ["[::1", false],
+    ["[]", false],
+    ["x[::1]", false],
+    [":80", true],
+  ] as const) {
+    const verdict = hostOf([`Host: ${host}`]);
+    assert.deepEqual(verdict, isOne ? { host } : "MALFORMED_REQUEST", host);
   }
 });

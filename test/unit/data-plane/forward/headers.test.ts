@@ -608,3 +608,40 @@ test("a 101 makes a WebSocket when that is all it changes to, whatever its case"
     assert.equal(isWebSocket(head), isOne, protocol);
   }
 });
+
+test("a Content-Length goes on as one number behind one space, however it was written", () => {
+  for (const written of [": 5", ":5", ":  5", ":\t5", ": 5 ", ":5 ", ": 005", ": 05"]) {
+    const lines = toBackend(["Host: h", `Content-length${written}`], { start: "POST /t HTTP/1.1" });
+    assert.deepEqual(lines, ["Host: h", "Content-length: 5"], written);
+  }
+  for (const written of [": 0", ":0", ": 00", ": 0 "]) {
+    const lines = toBackend(["Host: h", `Content-length${written}`], { start: "POST /t HTTP/1.1" });
+    assert.deepEqual(lines, ["Host: h", "Content-length: 0"], written);
+  }
+});
+
+test("the request line goes on as HTTP/1.1, with the target that was admitted", () => {
+  for (const [start, line] of [
+    ["GET /t HTTP/1.1", "GET /t HTTP/1.1"],
+    ["GET /t HTTP/1.0", "GET /t HTTP/1.1"],
+    ["X-1 http://h/t HTTP/1.1", "X-1 /t HTTP/1.1"],
+  ] as const) {
+    assert.equal(requestOf(["Host: h"], { start }).head.split("\r\n")[0], line);
+  }
+});
+
+test("the media type ends at its first separator, and is read in lower case", () => {
+  for (const [value, type] of [
+    ["text/html", "text/html"],
+    ["Text/HTML;charset=x", "text/html"],
+    ["text/html , a/b", "text/html"],
+    ["text/a\tb", "text/a"],
+    ["text/a\xa0b", "text/a"],
+    ["text/\xc4", "text/\xe4"],
+    ["text/@[Z", "text/@[z"],
+    [";", ""],
+    ["", ""],
+  ] as const) {
+    assert.equal(mediaType(answerHead("HTTP/1.1 200 OK", [`Content-Type: ${value}`])), type, value);
+  }
+});
