@@ -6,6 +6,11 @@ import { ClientFrames, maskedFrame, plainFrame } from "../../../bench/load/frame
 const MASK = [1, 2, 3, 4] as const;
 const MESSAGE = Buffer.from("hello, bench");
 
+test("a masked frame is that of RFC 6455, section 5.7, as binary", () => {
+  const frame = maskedFrame(Buffer.from("Hello"), [0x37, 0xfa, 0x21, 0x3d]);
+  assert.equal(frame.toString("hex"), "828537fa213d7f9f4d5158");
+});
+
 test("a client's message comes back unmasked", () => {
   assert.deepEqual(new ClientFrames().echo(maskedFrame(MESSAGE, MASK)), plainFrame(MESSAGE));
 });
