@@ -55,7 +55,8 @@ export class Forks implements ForkSource {
 
   next(): Fork {
     for (let fork = this.#ahead.shift(); fork !== undefined; fork = this.#ahead.shift()) {
-      if (fork.worker.isConnected()) return fork;
+      const { worker } = fork;
+      if (worker.process.pid !== undefined && worker.isConnected() && !worker.isDead()) return fork;
     }
     return { worker: cluster.fork(SECRETS), hasSaidHello: false };
   }
