@@ -7,12 +7,14 @@
  */
 import { noteGarbage } from "./garbage.ts";
 
-/** Of each buffer; what libuv suggests too. */
-export const BUFFER_BYTES = 64 * 1024;
+/** Of the shared buffer; what libuv suggests too. */
+const SHARED_BYTES = 64 * 1024;
+/** Of one of its own: an answer of 64 KiB comes in one read together with its head, and leaves in one write. */
+const OWN_BYTES = 128 * 1024;
 /** A smaller read is copied faster than a buffer is changed. */
 const BULK_BYTES = 8 * 1024;
 /** Own buffers at a time, 32 MiB: with more large bodies than that, the others are copied. */
-const MAX_OWN = 512;
+const MAX_OWN = 256;
 /** Views of the shared buffer up to this size are made once. */
 const MAX_VIEW_BYTES = 4 * 1024;
 
@@ -36,7 +38,7 @@ let ownCount = 0;
 let told: ReadBuffer | null = null;
 
 function createBuffer(isShared: boolean): ReadBuffer {
-  return { bytes: Buffer.allocUnsafeSlow(BUFFER_BYTES), isShared, lent: 0, isLeft: false };
+  return { bytes: Buffer.allocUnsafeSlow(isShared ? SHARED_BYTES : OWN_BYTES), isShared, lent: 0, isLeft: false };
 }
 
 /** The first `count` bytes. */
@@ -110,7 +112,7 @@ function takeOwn(): ReadBuffer | null {
   return buffer;
 }
 
-const MAX_FREE = 32;
+const MAX_FREE = 16;
 
 function release(buffer: ReadBuffer): void {
   if (free.length < MAX_FREE) free.push(buffer);
