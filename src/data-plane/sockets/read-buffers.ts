@@ -38,7 +38,12 @@ let ownCount = 0;
 let told: ReadBuffer | null = null;
 
 function createBuffer(isShared: boolean): ReadBuffer {
-  return { bytes: Buffer.allocUnsafeSlow(isShared ? SHARED_BYTES : OWN_BYTES), isShared, lent: 0, isLeft: false };
+  return {
+    bytes: Buffer.allocUnsafeSlow(isShared ? SHARED_BYTES : OWN_BYTES),
+    isShared,
+    lent: 0,
+    isLeft: false,
+  };
 }
 
 /** The first `count` bytes. */
