@@ -4,9 +4,9 @@
  *
  * The next answer is read where the one before has ended, as if its request had left just then.
  */
-import { readAnswerHead } from "../../../src/wire/answer-head.ts";
+import { type AnswerHead, readAnswerHead } from "../../../src/wire/answer-head.ts";
 import { ChunkedDecoder, type ChunkSink } from "../../../src/wire/chunked-decoder.ts";
-import { Fields } from "../../../src/wire/fields.ts";
+import { Fields, Kind } from "../../../src/wire/fields.ts";
 import { findHeadEnd, isHopeless, mayBeAnswer } from "../../../src/wire/head-search.ts";
 import { LIMITS, TRAILER_LIMITS } from "./limits.ts";
 import {
@@ -146,7 +146,13 @@ function isFinal({ line }: Head): boolean {
 
 function readHead(text: string, method: string): Head | null {
   const head = readAnswerHead(text, fields, LIMITS.maxHeaderCount, method);
-  if ("fault" in head) return null;
+  // A 101 that does not say to what is no answer.
+  if ("fault" in head || (head.status === SWITCHING_PROTOCOLS && !head.fields.has(Kind.UPGRADE))) return null;
+  return answerHeadOf(head, text, method);
+}
+
+/** @param text as it came. */
+export function answerHeadOf(head: AnswerHead, text: string, method: string): Head {
   const { status, reason, minorVersion, framing, contentLength } = head;
   const isInterim = status < FIRST_FINAL && status !== SWITCHING_PROTOCOLS;
   return {

@@ -18,6 +18,7 @@ export interface Draft {
   readonly rest: string;
   readonly method: string | null;
   readonly target: string | null;
+  readonly fields: readonly string[];
   readonly trailers: readonly string[];
   /** llhttp is told that no body follows. */
   readonly isBodiless: boolean;
@@ -63,6 +64,19 @@ export const DIFFERENCES: readonly Difference[] = [
     source: "RFC 9112 §3.2",
     rewrite: ({ head: { line, isAdmitted } }, draft) =>
       isRequest(line) && !isAdmitted && line.method !== "CONNECT" ? withTarget(draft, "/") : draft,
+  },
+  {
+    takes: "Proxy-Connection as a field that says nothing",
+    example: { kind: "requests", text: "GET / HTTP/1.1\r\nHost: h\r\nProxy-Connection: close\r\n\r\n" },
+    why: "it never was part of HTTP; llhttp reads it as Connection. It does not travel on",
+    source: "RFC 9112 §C.2.2",
+    rewrite: (_, draft) => ({
+      ...draft,
+      head: draft.head.replaceAll(/^p(?=roxy-connection[ \t]*:)/gim, "x"),
+      fields: draft.fields.map((text, i) =>
+        i % 2 === 0 ? text.replace(/^p(?=roxy-connection$)/i, "x") : text,
+      ),
+    }),
   },
   {
     takes: "white space before the colon of an answer's field",
@@ -160,7 +174,7 @@ export const EARLY_ENDS: readonly EndDifference[] = [
   },
   {
     behind: "a 101",
-    example: { kind: "answers", text: "HTTP/1.1 101 x\r\n\r\n" },
+    example: { kind: "answers", text: "HTTP/1.1 101 x\r\nUpgrade: x\r\n\r\n" },
     why: "what follows is another protocol: the connection is handed over, or closed when nobody had asked",
     source: "RFC 9110 §15.2.2",
     isMet: ({ head: { line } }) => !isRequest(line) && line.status === 101,
@@ -210,8 +224,9 @@ function withoutBlanks(sizeLine: string): string {
 
 /** Names the fields otherwise that llhttp acts on in trailers, if they do not travel on. */
 function defused(lines: string): string {
-  return lines.replaceAll(/^(content-length|transfer-encoding|connection|upgrade)(?=:)/gim, (name) =>
-    forwardableTrailers(`${name}: 1\r\n`) === "" ? `x${name.slice(1)}` : name,
+  return lines.replaceAll(
+    /^(content-length|transfer-encoding|(?:proxy-)?connection|upgrade)(?=:)/gim,
+    (name) => (forwardableTrailers(`${name}: 1\r\n`) === "" ? `x${name.slice(1)}` : name),
   );
 }
 
@@ -225,7 +240,7 @@ function mapChunks(
   let at = 0;
   while (at < body.length) {
     const lineEnd = body.indexOf("\r\n", at);
-    if (lineEnd === -1) break;
+    if (lineEnd === -1) return mapped + sizeLine(body.slice(at));
     const line = body.slice(at, lineEnd);
     const size = Number.parseInt(line, 16);
     mapped += `${sizeLine(line)}\r\n`;

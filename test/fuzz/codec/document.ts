@@ -11,8 +11,10 @@ export function codecSection(): string {
 parser (\`src/wire\`) and by llhttp as Node.js has it built in, with its strict defaults. Whatever the parser accepts, llhttp
 must accept too: the same method, target, status, version, fields, body and trailers, each message ending at the same
 byte, and the connection kept or closed alike. What the parser refuses llhttp may take. Every case, accepted or refused,
-is then read again in two pieces cut at every byte, and one byte at a time, with the same result. \`npm run test:fuzz\` does
-it for some seconds, and shows that each of the flaws in \`test/fuzz/codec/flaws.ts\` is found in a parser that has it.
+is then read again in two pieces cut at every byte, and one byte at a time, with the same result. The connections of a
+worker (\`ClientConnection\`, \`BackendConnection\`) must read the same, whole, byte by byte and cut in two, over a transport in
+memory whose buffer is overwritten after each read. \`npm run test:fuzz\` does all this for some seconds, and shows that each
+of the flaws in \`test/fuzz/codec/flaws.ts\` is found in a parser or a connection that has it.
 
 The list of what may differ is \`test/fuzz/codec/differences.ts\`. An entry says when it is met; a message that meets one is
 rewritten in that respect alone, and then both must agree on all of it. A test holds that each is still needed.

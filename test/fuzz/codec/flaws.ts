@@ -27,7 +27,7 @@ export const CODEC_FLAWS: readonly CodecFlaw[] = [
     how: "a folded field is taken for one line",
     file: "wire/fields",
     from: "while (bytes[at] === HTAB) at = octets.nextControl(at + 1);",
-    to: "while (bytes[at] === HTAB || (bytes[at] === CR && bytes[at + 1] === LF && isBlank(Number(bytes[at + 2])))) at = octets.nextControl(at + 2);",
+    to: "while (bytes[at] === HTAB || (bytes[at] === CR && bytes[at + 1] === LF && isBlank(Number(bytes[at + 2])))) at = octets.nextControl(at + (bytes[at] === HTAB ? 1 : 2));",
   },
   {
     how: "a bare CR may stand in a value",
@@ -168,5 +168,37 @@ export const CODEC_FLAWS: readonly CodecFlaw[] = [
     file: "wire/request-head",
     from: 'text.startsWith(minorVersion === 1 ? " HTTP/1.1\\r\\n" : " HTTP/1.0\\r\\n", targetEnd)',
     to: 'text.startsWith(" HTTP/1.", targetEnd)',
+  },
+  {
+    how: "a client's connection keeps bytes in a buffer that is overwritten",
+    isOfPieces: true,
+    file: "data-plane/listener/client-connection",
+    from: "this.#pending = kept(this.#pending);",
+    to: "",
+  },
+  {
+    how: "a backend's connection keeps bytes in a buffer that is overwritten",
+    isOfPieces: true,
+    file: "data-plane/forward/backend-connection",
+    from: "this.#pending = kept(",
+    to: "this.#pending = (",
+  },
+  {
+    how: "a client's connection forgets what came with the end of a body",
+    file: "data-plane/listener/client-connection",
+    from: "if (end < bytes.length && this.#phase <= DISCARDING)",
+    to: "if (false)",
+  },
+  {
+    how: "a client's connection goes on behind close",
+    file: "data-plane/listener/client-connection",
+    from: "head.minorVersion === 1 ? !isClose : isKeepAlive && !isClose",
+    to: "head.minorVersion === 1 || isKeepAlive",
+  },
+  {
+    how: "a backend's connection takes its end for the end of any body",
+    file: "data-plane/forward/backend-connection",
+    from: "handler !== null && this.#state === UNTIL_CLOSE",
+    to: "handler !== null && this.#state >= LENGTH",
   },
 ];

@@ -53,6 +53,7 @@ function draftOf(message: Message, { ending, used }: Reading, text: string): Dra
     rest: text.slice(headEnd, end !== -1 ? end : isMalformed ? used : text.length),
     method: isRequest(line) ? line.method : null,
     target: isRequest(line) ? line.target : null,
+    fields: head.fields,
     trailers,
     isBodiless: !isRequest(line) && line.method === "HEAD",
   };
@@ -117,9 +118,9 @@ function differenceOfBeginning(seen: Seen, { body }: Message): string | null {
   return seen.body.startsWith(body) ? null : `another body: ${JSON.stringify(seen.body)}`;
 }
 
-function differenceOfHead(seen: Seen, { head: { line, fields } }: Message, draft: Draft): string | null {
+function differenceOfHead(seen: Seen, { head: { line } }: Message, draft: Draft): string | null {
   if (seen.minorVersion !== line.minorVersion) return "another version";
-  if (!isSameList(seen.fields, fields)) return `other fields: ${JSON.stringify(seen.fields)}`;
+  if (!isSameList(seen.fields, draft.fields)) return `other fields: ${JSON.stringify(seen.fields)}`;
   if (!isRequest(line)) {
     return seen.status === line.status && seen.reason === line.reason ? null : "another status line";
   }

@@ -31,6 +31,14 @@ export const REGRESSIONS: readonly Regression[] = [
     0,
     "refused",
   ),
+  request("waits behind a blank in a chunk's size", `${CHUNKED}1\t`, 0, "waiting"),
+  // llhttp reads it as Connection.
+  request(
+    "takes nothing from Proxy-Connection",
+    `GET / HTTP/1.1\r\n${H}Proxy-Connection: close\r\n\r\n${GET}GET / HTTP/1.0\r\nProxy-Connection: keep-alive\r\n\r\n`,
+    3,
+    "over",
+  ),
   request(
     "reads four requests in a row",
     `${GET}${CHUNKED}1\r\na\r\n0\r\n\r\n\r\n${GET}${GET}`,

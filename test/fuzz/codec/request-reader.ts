@@ -6,7 +6,7 @@ import { admit } from "../../../src/data-plane/admit/admit.ts";
 import { ChunkedDecoder, type ChunkSink } from "../../../src/wire/chunked-decoder.ts";
 import { Fields, Kind } from "../../../src/wire/fields.ts";
 import { findHeadEnd, isHopeless, skipEmptyLines } from "../../../src/wire/head-search.ts";
-import { readRequestHead } from "../../../src/wire/request-head.ts";
+import { type RequestHead, readRequestHead } from "../../../src/wire/request-head.ts";
 import { LIMITS, TRAILER_LIMITS } from "./limits.ts";
 import {
   type Ending,
@@ -128,7 +128,11 @@ export class RequestReader implements Reading, ChunkSink {
 
 function readHead(text: string): Head | null {
   const head = readRequestHead(text, fields, LIMITS.maxHeaderCount);
-  if ("fault" in head) return null;
+  return "fault" in head ? null : requestHeadOf(head, text);
+}
+
+/** @param text as it came. */
+export function requestHeadOf(head: RequestHead, text: string): Head {
   const { method, target, minorVersion, isChunked, contentLength, connection } = head;
   const { isClose, isKeepAlive, isUpgrade } = connection;
   const isAdmitted = admit(head, null).code === null;

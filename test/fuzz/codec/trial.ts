@@ -3,6 +3,7 @@ import { judgeChops } from "./chops.ts";
 import { type CodecCase, readWithCodec } from "./codec-case.ts";
 import { judge } from "./judge.ts";
 import type { KnownHeads, Reading } from "./reading.ts";
+import { judgeConnection } from "./real-connections.ts";
 
 export interface Trial {
   /** What is wrong; null when nothing is. */
@@ -19,6 +20,7 @@ export function tryCase(wireCase: CodecCase, isChopped = true): Trial {
     const fault =
       judgeSoundness(wireCase, reading) ??
       judge(wireCase, reading) ??
+      judgeConnection(wireCase, bytes, reading, isChopped) ??
       (isChopped ? judgeChops(wireCase, bytes, reading, known) : null);
     return { fault, reading };
   } catch (error) {
