@@ -9,10 +9,10 @@ import type { FromWorker } from "../../ipc/messages.ts";
  * What the workers' node is started with; figures in README, "Memory".
  *
  * - One worker per core: helper threads of the garbage collection only get in each other's way.
- * - A small young generation (MiB) saves memory and costs no CPU.
- * - Streaming bodies collect it themselves, see data-plane/sockets/garbage.ts.
+ * - The young generation (MiB) holds what a thousand requests in flight need, whatever memory the machine has.
+ * - Bodies that stream through buffers made for each read collect it themselves, see data-plane/sockets/garbage.ts.
  */
-const WORKER_FLAGS = ["--no-parallel-scavenge", "--max-semi-space-size=4", "--expose-gc"];
+const WORKER_FLAGS = ["--no-parallel-scavenge", "--max-semi-space-size=16", "--expose-gc"];
 
 /** In the primary alone; or every worker inherits it, and Node.js writes it into a diagnostic report. */
 const SECRETS = { ADMIN_TOKEN: undefined };
