@@ -11,8 +11,8 @@ import type { Options } from "./options.ts";
 import { ROOT } from "./place.ts";
 import { planCores } from "./process.ts";
 import { writeReport } from "./report.ts";
-import type { AgainstCase, AgainstResult, Sample } from "./result.ts";
-import { geometricMean } from "./summary.ts";
+import type { AgainstCase, AgainstResult } from "./result.ts";
+import { pairRatios } from "./summary.ts";
 import { againstTable } from "./table.ts";
 import { checkOut } from "./worktree.ts";
 
@@ -55,7 +55,8 @@ async function measurePairs(
   tell: (line: string) => void,
 ): Promise<AgainstCase> {
   const [ours, theirs] = [daemonOf("this tree", ROOT), daemonOf("the other", root)];
-  const metric = forCase.headline;
+  const metric =
+    (["cpuS", "connectionKiB"] as const).find((each) => forCase.columns.includes(each)) ?? "cpuUs";
   const scene = await openScene(forCase, planCores());
   try {
     const pairs: Pair[] = [];
@@ -65,22 +66,12 @@ async function measurePairs(
       const two = await takeSample(first === ours ? theirs : ours, scene, size, round);
       const pair = first === ours ? { ours: one, theirs: two } : { ours: two, theirs: one };
       pairs.push(pair);
-      tell(`${forCase.name}, pair ${round} of ${count}: ${ratioOf(pair, metric).toFixed(3)}`);
+      const ratio = pairRatios([pair])[metric]?.geometricMean ?? Number.NaN;
+      tell(`${forCase.name}, pair ${round} of ${count}: ${ratio.toFixed(3)}`);
     }
-    const ratios = pairs.map((pair) => ratioOf(pair, metric));
     const { name, about, unit } = forCase;
-    const ratio = {
-      geometricMean: geometricMean(ratios),
-      min: Math.min(...ratios),
-      max: Math.max(...ratios),
-    };
-    return { name, about, unit, metric, pairs, ratio };
+    return { name, about, unit, metric, pairs, ratios: pairRatios(pairs) };
   } finally {
     await scene.close();
   }
-}
-
-function ratioOf({ ours, theirs }: Pair, metric: AgainstCase["metric"]): number {
-  const figure = (sample: Sample): number => sample[metric] ?? Number.NaN;
-  return figure(ours) / figure(theirs);
 }

@@ -8,6 +8,7 @@
 import { runAutocannon } from "./load/autocannon.ts";
 import { runIdle } from "./load/idle.ts";
 import type { FromLoad, LoadJob, LoadSample, ToLoad } from "./load/jobs.ts";
+import { runShort } from "./load/short.ts";
 import { runAb, runWrk } from "./load/tools.ts";
 import { runTransfer } from "./load/transfer.ts";
 import { runWebSocket } from "./load/websocket.ts";
@@ -15,7 +16,8 @@ import { runWebSocket } from "./load/websocket.ts";
 async function run(job: LoadJob): Promise<LoadSample> {
   switch (job.kind) {
     case "http":
-      return await (job.tool === "wrk" ? runWrk(job) : runAutocannon(job));
+      if (job.tool === "wrk") return await runWrk(job);
+      return await (job.isClosing ? runShort(job) : runAutocannon(job));
     case "ab":
       return await runAb(job);
     case "transfer":

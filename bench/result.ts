@@ -131,9 +131,16 @@ export interface AgainstCase {
   readonly name: string;
   readonly about: string;
   readonly unit: string;
+  /** The figure that the comparison is about: CPU, of idle connections memory. */
   readonly metric: MetricName;
   /** In the order measured; daemons of their own for each. */
   readonly pairs: readonly { readonly ours: Sample; readonly theirs: Sample }[];
-  /** Ours to theirs, of `metric`. */
-  readonly ratio: { readonly geometricMean: number; readonly min: number; readonly max: number };
+  /** Ours to theirs, of `metric` and of every other figure that all samples have. */
+  readonly ratios: Readonly<Partial<Record<MetricName, PairRatio>>>;
+}
+
+export interface PairRatio {
+  readonly geometricMean: number;
+  readonly min: number;
+  readonly max: number;
 }

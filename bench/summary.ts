@@ -1,5 +1,12 @@
 /** Samples of one contender in one case to its medians, ranges and ratios. Pure. */
-import { type Figures, METRICS, type MetricName, type Sample } from "./result.ts";
+import {
+  type AgainstCase,
+  type Figures,
+  METRICS,
+  type MetricName,
+  type PairRatio,
+  type Sample,
+} from "./result.ts";
 import { median } from "./statistics.ts";
 
 const NAMES = Object.keys(METRICS) as MetricName[];
@@ -39,6 +46,25 @@ export function ratiosTo(reference: readonly Sample[], own: readonly Sample[]): 
 export function geometricMean(values: readonly number[]): number {
   if (values.length === 0) throw new RangeError("no values, no mean");
   return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+}
+
+/** Of every figure that all samples have and that is never 0. */
+export function pairRatios(pairs: AgainstCase["pairs"]): AgainstCase["ratios"] {
+  return Object.fromEntries(
+    NAMES.flatMap((name) => {
+      const ratios = pairs.flatMap(({ ours, theirs }) => {
+        const [own, other] = [ours[name], theirs[name]];
+        return own && other ? [own / other] : [];
+      });
+      if (ratios.length < pairs.length || ratios.length === 0) return [];
+      const ratio: PairRatio = {
+        geometricMean: geometricMean(ratios),
+        min: Math.min(...ratios),
+        max: Math.max(...ratios),
+      };
+      return [[name, ratio]];
+    }),
+  );
 }
 
 function figuresOf(figure: (name: MetricName) => number | undefined): Figures {

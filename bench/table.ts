@@ -51,21 +51,26 @@ export function floorLines(floors: readonly FloorResult[]): string {
   return alignColumns([["floors and aims", "measured", "floor", "", "aim", ""], ...rows]);
 }
 
+/** The ratios are of the pairs: the geometric mean and, of the figure in question, its range. */
 export function againstTable(cases: readonly AgainstCase[], ref: string): string {
-  const rows = cases.map(({ name, unit, metric, pairs, ratio }) => {
+  const others = ["perSecond", "p50Ms", "p99Ms", "peakMiB"] as const;
+  const rows = cases.map(({ name, unit, metric, pairs, ratios }) => {
     const mean = (side: "ours" | "theirs"): string =>
-      (pairs.reduce((sum, pair) => sum + (pair[side][metric] ?? 0), 0) / pairs.length).toFixed(
+      format(
+        pairs.reduce((sum, pair) => sum + (pair[side][metric] ?? 0), 0) / pairs.length,
         METRICS[metric].digits,
       );
-    const { geometricMean, min, max } = ratio;
+    const { geometricMean, min, max } = ratios[metric] ?? {};
     return [
       `${name}: ${titleOf(metric, unit)}`,
       mean("ours"),
       mean("theirs"),
-      `${geometricMean.toFixed(3)} (${min.toFixed(3)}..${max.toFixed(3)})`,
+      `${format(geometricMean, 3)} (${format(min, 3)}..${format(max, 3)})`,
+      ...others.map((other) => format(ratios[other]?.geometricMean, 3)),
     ];
   });
-  return alignColumns([["", "this tree", ref, "ratio: geometric mean of the pairs (range)"], ...rows]);
+  const titles = others.map((other) => METRICS[other].title);
+  return alignColumns([["", "this tree", ref, "ratio (range)", ...titles], ...rows]);
 }
 
 function titleOf(metric: MetricName, unit: string): string {

@@ -4,7 +4,6 @@ declare module "autocannon" {
     interface Options {
       readonly url: string;
       readonly method?: string;
-      readonly headers?: Readonly<Record<string, string>>;
       readonly body?: Buffer;
       readonly connections: number;
       /** s */

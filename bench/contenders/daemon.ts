@@ -9,8 +9,20 @@ import type { Contender, Job } from "./contender.ts";
 
 export const daemon = daemonOf("traffic-switching", ROOT);
 
-/** @param root of the tree it is started from. */
-export function daemonOf(name: string, root: string, env: Readonly<Record<string, string>> = {}): Contender {
+/** On documented sockets of Node alone. */
+export const daemonOnNodeSockets: Contender = {
+  ...daemonOf("engine-node", ROOT, {}, { engine: "node" }),
+  about: "server.engine node, else its defaults",
+  isExtra: true,
+};
+
+/** @param root of the tree it is started from. @param server keys of the config's `server` besides what all have. */
+export function daemonOf(
+  name: string,
+  root: string,
+  env: Readonly<Record<string, string>> = {},
+  server: object = {},
+): Contender {
   return {
     name,
     about: "its defaults; CPU and memory of primary and workers together",
@@ -18,7 +30,7 @@ export function daemonOf(name: string, root: string, env: Readonly<Record<string
     whyNot: ({ hasAccessLog }) => (hasAccessLog ? "its config has no access log" : undefined),
     prepare: async (job) => {
       const file = join(job.dir, "config.yaml");
-      await writeFile(file, JSON.stringify(await configOf(job))); // YAML is a superset of JSON
+      await writeFile(file, JSON.stringify(await configOf(job, server))); // YAML is a superset of JSON
       const args = [programPath("src/main", root), "--config", file];
       return { command: process.execPath, args, env };
     },
@@ -35,9 +47,9 @@ export function daemonWithSemiSpace(mebibytes: number): Contender {
   };
 }
 
-async function configOf({ port, backendPort, dir, workers }: Job): Promise<object> {
+async function configOf({ port, backendPort, dir, workers }: Job, server: object): Promise<object> {
   return {
-    server: { host: "127.0.0.1", port, workers },
+    server: { host: "127.0.0.1", port, workers, ...server },
     backends: { v1: `http://127.0.0.1:${backendPort}`, v2: `http://localhost:${backendPort}` },
     active_version: "v1",
     admin: { host: "127.0.0.1", port: await freePort() },

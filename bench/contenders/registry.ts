@@ -1,7 +1,7 @@
 /** Every contender, in the order of the report. */
 import { caddy } from "./caddy.ts";
 import type { Contender } from "./contender.ts";
-import { daemon } from "./daemon.ts";
+import { daemon, daemonOnNodeSockets } from "./daemon.ts";
 import { go } from "./go.ts";
 import { haproxy } from "./haproxy.ts";
 import { nginx, nginxTuned } from "./nginx.ts";
@@ -17,6 +17,7 @@ import {
 export const CONTENDERS: readonly Contender[] = [
   direct,
   daemon,
+  daemonOnNodeSockets,
   nginx,
   nginxTuned,
   haproxy,

@@ -28,9 +28,7 @@ export async function runAutocannon(job: HttpJob): Promise<LoadSample> {
   const cpu = cpuSince(before, pid);
   running.stop();
   const { errors, timeouts, non2xx, resets } = await running;
-  // With `Connection: close` it counts each end of a connection as a reset.
-  const broken = errors + timeouts + non2xx + (job.isClosing ? 0 : resets);
-  if (broken > 0) {
+  if (errors + timeouts + non2xx + resets > 0) {
     throw new Error(`${errors} errors, ${timeouts} of them timeouts, ${non2xx} not 2xx, ${resets} resets`);
   }
   if (wrongLengths > 0) throw new Error(`${wrongLengths} answers were not of ${answerBytes} bytes`);
@@ -49,7 +47,7 @@ export function latencyOf(latenciesMs: readonly number[]): Required<LoadSample>[
 }
 
 function request(job: HttpJob): autocannon.Options {
-  const { port, path, connections, uploadBytes, isClosing, warmUpMs, durationMs } = job;
+  const { port, path, connections, uploadBytes, warmUpMs, durationMs } = job;
   return {
     url: `http://127.0.0.1:${port}${path}`,
     connections,
@@ -57,6 +55,5 @@ function request(job: HttpJob): autocannon.Options {
     sampleInt: 100, // how soon stop() is noticed, ms
     timeout: 10,
     ...(uploadBytes > 0 ? { method: "POST", body: Buffer.alloc(uploadBytes, "x") } : {}),
-    ...(isClosing ? { headers: { connection: "close" } } : {}),
   };
 }

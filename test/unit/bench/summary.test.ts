@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Sample } from "../../../bench/result.ts";
 import { toSample } from "../../../bench/sample.ts";
-import { geometricMean, ratiosTo, summarize } from "../../../bench/summary.ts";
+import { geometricMean, pairRatios, ratiosTo, summarize } from "../../../bench/summary.ts";
 
 const MIB = 2 ** 20;
 const memory = { residentBytes: 20 * MIB, peakResidentBytes: 30 * MIB };
@@ -69,4 +69,15 @@ test("rounds that only one of the two has do not count, nor does a reference of 
 test("twice as fast and half as fast are 1 together", () => {
   assert.ok(Math.abs(geometricMean([2, 0.5]) - 1) < 1e-12);
   assert.throws(() => geometricMean([]), RangeError);
+});
+
+test("a pair's ratio is this tree's figure to the other's, and only of figures that all pairs have", () => {
+  const pairs = [
+    { ours: { round: 1, cpuUs: 20, p99Ms: 3 }, theirs: { round: 1, cpuUs: 10, p99Ms: 1 } },
+    { ours: { round: 2, cpuUs: 40 }, theirs: { round: 2, cpuUs: 5 } },
+  ];
+  const { cpuUs, ...others } = pairRatios(pairs);
+  assert.deepEqual({ min: cpuUs?.min, max: cpuUs?.max }, { min: 2, max: 8 });
+  assert.ok(Math.abs((cpuUs?.geometricMean ?? 0) - 4) < 1e-12);
+  assert.deepEqual(others, {});
 });
