@@ -2,6 +2,7 @@
  * Horizontal bars: one panel for each case, one bar for each contender, its parts side by side, what it comes to
  * at its end, and a dashed line where the reference's bar ends. Pure: the same panels give the same bytes.
  */
+import { BAR_STYLE } from "./bar-style.ts";
 import { element, escapeXml, fitted, picture, textElement, textWidth } from "./svg.ts";
 
 /** Shades of a bar: `whole` is for what has no parts. */
@@ -35,7 +36,8 @@ export interface Panel {
 export interface ChartWords {
   readonly title: string;
   readonly description: string;
-  readonly legend: Readonly<Record<"user" | "system" | "reference", string>>;
+  /** Without user and system where no bar has these parts. */
+  readonly legend: { readonly user?: string; readonly system?: string; readonly reference: string };
 }
 
 const WIDTH_PX = 960;
@@ -55,28 +57,6 @@ const TEXT_GAP_PX = 6;
 /** A bar that is measured is seen, however small. */
 const LEAST_BAR_PX = 1;
 
-const STYLE = `text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;font-size:12px;fill:#1f2328;paint-order:stroke;stroke:#ffffff;stroke-width:3px;stroke-linejoin:round}
-.ground{fill:#ffffff;stroke:#d1d9e0}
-.title{font-size:14px;font-weight:600}
-.quiet{font-size:11px;fill:#59636e}
-.ours{font-weight:700}
-.end{text-anchor:end}
-.user,.whole{fill:#6e7781}
-.system{fill:#b4bcc5}
-.ours-user,.ours-whole{fill:#0a58ca}
-.ours-system{fill:#6cb0ff}
-.line{stroke:#cf222e;stroke-width:1;stroke-dasharray:3 3}
-@media (prefers-color-scheme:dark){
-text{fill:#e6edf3;stroke:#0d1117}
-.ground{fill:#0d1117;stroke:#3d444d}
-.quiet{fill:#9198a1}
-.user,.whole{fill:#8b949e}
-.system{fill:#525b66}
-.ours-user,.ours-whole{fill:#58a6ff}
-.ours-system{fill:#1f6feb}
-.line{stroke:#ff7b72}
-}`;
-
 export function barChart(panels: readonly Panel[], words: ChartWords): string {
   const drawn = [legend(words.legend)];
   let topPx = MARGIN_PX + LEGEND_HEIGHT_PX;
@@ -89,7 +69,7 @@ export function barChart(panels: readonly Panel[], words: ChartWords): string {
     topPx += Math.max(...row.map(heightOf)) + PANEL_GAP_PX;
   }
   const heightPx = topPx - PANEL_GAP_PX + MARGIN_PX;
-  return picture({ widthPx: WIDTH_PX, heightPx }, words, STYLE, drawn);
+  return picture({ widthPx: WIDTH_PX, heightPx }, words, BAR_STYLE, drawn);
 }
 
 /** Undefined when it was not measured, or not as a number. */
@@ -112,6 +92,8 @@ function legend(words: ChartWords["legend"]): string {
     xPx += textWidth(text, FONT_PX) + 24;
   };
   for (const kind of ["user", "system"] as const) {
+    const text = words[kind];
+    if (text === undefined) continue;
     for (const prefix of ["ours-", ""]) {
       const box = {
         class: prefix + kind,
@@ -125,7 +107,7 @@ function legend(words: ChartWords["legend"]): string {
       xPx += BAR_HEIGHT_PX + 4;
     }
     xPx += 4;
-    word(words[kind]);
+    word(text);
   }
   drawn.push(
     element("line", { class: "line", x1: xPx, y1: MARGIN_PX, x2: xPx, y2: MARGIN_PX + BAR_HEIGHT_PX }),

@@ -16,7 +16,9 @@ export function aboutOf({ name, about }: Named, words: Words): string {
 export function unitOf(metric: MetricName, unit: string, words: Words): string {
   const word = words.units[unit] ?? unit;
   const plural = words.suffix === "" && unit !== "GiB" ? `${word}s` : word;
-  return METRICS[metric].unit.replace("UNITs", plural).replace("UNIT", word);
+  const connection = words.units.connection ?? "connection";
+  const inUnit = METRICS[metric].unit.replace("connection", connection);
+  return inUnit.replace("UNITs", plural).replace("UNIT", word);
 }
 
 /** `CPU µs/request` */

@@ -4,6 +4,8 @@ import { METRICS } from "../result.ts";
 
 export const NONE = "–";
 
+const FEW = 10;
+
 /** The user's and the system's part of a figure of CPU. */
 export const CPU_PARTS: Readonly<
   Partial<Record<MetricName, { readonly user: MetricName; readonly system: MetricName }>>
@@ -28,8 +30,12 @@ export function formatNumber(value: number | undefined, digits: number): string 
   return fraction === undefined ? grouped : `${grouped}.${fraction}`;
 }
 
+/** A rate of a few GiB each second needs digits that one of thousands of requests does not. */
 export function formatFigure(figures: Figures | undefined, metric: MetricName): string {
-  return formatNumber(figureOf(figures, metric), METRICS[metric].digits);
+  const value = figureOf(figures, metric);
+  const { digits } = METRICS[metric];
+  const isSmall = value !== undefined && digits === 0 && value < FEW && !Number.isInteger(value);
+  return formatNumber(value, isSmall ? 2 : digits);
 }
 
 export function formatRatio(value: number | undefined): string {

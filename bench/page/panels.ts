@@ -38,38 +38,45 @@ export function otherPanels(merged: Merged, words: Words): Panel[] {
 }
 
 function panel(of: CaseResult, metric: MetricName, { failures }: Merged, words: Words): Panel {
-  const isCpu = CPU_PARTS[metric] !== undefined;
-  const { isLowerBetter } = METRICS[metric];
-  const isFirst = ({ name }: { name: string }): number => (name === OURS ? 0 : 1);
-  const shown = of.contenders
-    .filter(({ name }) => !(isCpu && name === DIRECT))
-    .toSorted((a, b) => isFirst(a) - isFirst(b));
-  const isFailed = (name: string): boolean =>
-    failures.some((each) => each.case === of.name && each.name === name);
-  const missing = [...of.leftOut, ...failures.filter((each) => each.case === of.name)]
-    .map(({ name }) => name)
-    .filter((name) => !(isCpu && name === DIRECT) && shown.every((each) => each.name !== name));
-  const gap = (name: string): Bar => {
-    const text = isFailed(name) ? words.failed : words.notMeasured;
-    return {
-      label: name,
-      isOurs: name === OURS,
-      isReference: false,
-      parts: [],
-      text,
-      told: words.said(name, text),
-    };
-  };
+  const shown = of.contenders.filter(({ name }) => CPU_PARTS[metric] === undefined || name !== DIRECT);
+  const bars = [
+    ...shown.map((each) => bar(each, metric, of.unit, words) ?? gap(each.name, words.notMeasured, words)),
+    ...missingIn(of, failures).map(({ name, isFailed }) =>
+      gap(name, isFailed ? words.failed : words.notMeasured, words),
+    ),
+  ];
   return {
     title: titleOf(of, words),
     subtitle: words.list([
       headOf(metric, of.unit, words),
-      isLowerBetter ? words.charts.isLowerBetter : words.charts.isHigherBetter,
+      METRICS[metric].isLowerBetter ? words.charts.isLowerBetter : words.charts.isHigherBetter,
     ]),
-    bars: [
-      ...shown.map((each) => bar(each, metric, of.unit, words) ?? gap(each.name)),
-      ...[...new Set(missing)].map(gap),
-    ],
+    bars: bars.toSorted((a, b) => Number(b.isOurs) - Number(a.isOurs)),
+  };
+}
+
+/** Who failed, and ours in any case; the table says of all others why they took no part. */
+function missingIn(
+  of: CaseResult,
+  failures: Merged["failures"],
+): readonly { readonly name: string; readonly isFailed: boolean }[] {
+  const isThere = (name: string): boolean => of.contenders.some((each) => each.name === name);
+  const failed = failures.filter((each) => each.case === of.name && !isThere(each.name));
+  const isOursMissing = !isThere(OURS) && failed.every(({ name }) => name !== OURS);
+  return [
+    ...(isOursMissing ? [{ name: OURS, isFailed: false }] : []),
+    ...failed.map(({ name }) => ({ name, isFailed: true })),
+  ];
+}
+
+function gap(name: string, text: string, words: Words): Bar {
+  return {
+    label: name,
+    isOurs: name === OURS,
+    isReference: false,
+    parts: [],
+    text,
+    told: words.said(name, text),
   };
 }
 
@@ -82,7 +89,7 @@ function bar(
   const value = figureOf(median, metric);
   if (value === undefined) return undefined;
   const figure = `${formatFigure(median, metric)} ${unitOf(metric, unit, words)}`.trim();
-  const ratio = name === REFERENCE ? 1 : figureOf(ratios[REFERENCE], metric);
+  const ratio = figureOf(ratios[REFERENCE], metric);
   const told = [figure];
   const parts = cpuParts(median, metric, value);
   const split = CPU_PARTS[metric];

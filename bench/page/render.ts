@@ -1,7 +1,7 @@
 /** Everything that is made for docs/performance.md, in both languages: the same sources give the same bytes. Pure. */
 import { flameGraph } from "../profile/flame.ts";
 import { fromLines } from "../profile/tree.ts";
-import { barChart, type ChartWords } from "./bar-chart.ts";
+import { barChart } from "./bar-chart.ts";
 import { fill } from "./made.ts";
 import { cpuPanels, otherPanels } from "./panels.ts";
 import { type ProfileSource, profileSection } from "./profile-section.ts";
@@ -38,21 +38,16 @@ export function render(
       [PROFILE]: profile ? profileSection(profile, words) : "",
     });
     const { charts, suffix } = words;
-    files[`docs/performance/cpu${suffix}.svg`] = barChart(
-      cpuPanels(merged, words),
-      chartWords(words, charts.cpu),
-    );
-    files[`docs/performance/other${suffix}.svg`] = barChart(
-      otherPanels(merged, words),
-      chartWords(words, charts.other),
-    );
+    files[`docs/performance/cpu${suffix}.svg`] = barChart(cpuPanels(merged, words), {
+      ...charts.cpu,
+      legend: { user: charts.user, system: charts.system, reference: charts.reference },
+    });
+    files[`docs/performance/other${suffix}.svg`] = barChart(otherPanels(merged, words), {
+      ...charts.other,
+      legend: { reference: charts.reference },
+    });
   }
   const tree = profile?.profile.recorded?.tree;
   if (tree) files["docs/performance/flame.svg"] = flameGraph(fromLines(tree), ENGLISH.charts.flame);
   return files;
-}
-
-function chartWords({ charts }: Words, text: Words["charts"]["cpu"]): ChartWords {
-  const { user, system, reference } = charts;
-  return { ...text, legend: { user, system, reference } };
 }

@@ -7,6 +7,11 @@ import { DIRECT, OURS } from "./panels.ts";
 import type { Merged, Source } from "./sources.ts";
 import type { Run, Words } from "./words.ts";
 
+/** Fewer have no median that says more than one of them. */
+const LEAST_ROUNDS = 3;
+/** Of the last minute before the run: above it somebody else used a core. */
+const BUSY_LOAD_AVERAGE = 1;
+
 /** Machine, versions and set-ups. */
 export function measuredSection(merged: Merged, words: Words): string {
   const { heads } = words;
@@ -24,7 +29,9 @@ export function measuredSection(merged: Merged, words: Words): string {
 function runOf(source: Source, merged: Merged, words: Words): Run {
   const { file, result } = source;
   const { date, commit, isModified, loadAverage, versions } = result.environment;
-  const numbers = Object.entries(result.options).filter(([, value]) => typeof value === "number");
+  const numbers = Object.entries(result.options).filter(
+    ([name, value]) => typeof value === "number" && name !== "pairs",
+  );
   const tools = ["wrk", "ab", "autocannon"].flatMap((name) =>
     versions[name] === undefined ? [] : [`${name} ${versions[name]}`],
   );
@@ -34,6 +41,7 @@ function runOf(source: Source, merged: Merged, words: Words): Run {
     commit,
     isModified,
     loadAverage: formatNumber(loadAverage, 2),
+    isRough: Number(result.options.rounds) < LEAST_ROUNDS || loadAverage > BUSY_LOAD_AVERAGE,
     cases: result.cases.filter((each) => merged.cases.includes(each)).map(({ name }) => `\`${name}\``),
     options: words.list([...numbers.map(([key, value]) => `\`${key}\` ${String(value)}`), ...tools]),
   };
@@ -90,12 +98,15 @@ function limitText(floor: FloorResult, value: number | undefined): string {
 }
 
 /** Every case with the place of ours in it, and all who are better. */
-export function ranksSection({ cases }: Merged, words: Words): string {
-  const rows = cases.flatMap((of) => {
+export function ranksSection({ cases, failures }: Merged, words: Words): string {
+  const rows = cases.map((of) => {
     const proxies = of.contenders.filter(({ name }) => name !== DIRECT);
     const ours = proxies.find(({ name }) => name === OURS);
     const figure = figureOf(ours?.median, of.headline);
-    if (ours === undefined || figure === undefined) return [];
+    if (ours === undefined || figure === undefined) {
+      const isFailed = failures.some((each) => each.case === of.name && each.name === OURS);
+      return [titleOf(of, words), isFailed ? words.failed : words.notMeasured, NONE, NONE];
+    }
     const measured = proxies.filter(({ median }) => figureOf(median, of.headline) !== undefined);
     const sign = METRICS[of.headline].isLowerBetter ? 1 : -1;
     const better = measured
@@ -104,14 +115,12 @@ export function ranksSection({ cases }: Merged, words: Words): string {
       .sort((a, b) => sign * (a.value - b.value));
     const unit = unitOf(of.headline, of.unit, words);
     return [
-      [
-        titleOf(of, words),
-        `${formatFigure(ours.median, of.headline)} ${unit}`,
-        words.ofOthers(better.length + 1, measured.length),
-        better.length === 0
-          ? words.nobody
-          : words.list(better.map(({ name, value }) => `${name} ${formatRatio(value / figure)}`)),
-      ],
+      titleOf(of, words),
+      `${formatFigure(ours.median, of.headline)} ${unit}`,
+      words.ofOthers(better.length + 1, measured.length),
+      better.length === 0
+        ? words.nobody
+        : words.list(better.map(({ name, value }) => `${name} ${formatRatio(value / figure)}`)),
     ];
   });
   const { heads } = words;
@@ -156,9 +165,10 @@ function caseSection(of: CaseResult, { failures }: Merged, words: Words): string
   ].join("\n\n");
 }
 
-/** The first line, and nothing in it that Markdown or HTML would take for its own. */
+/** The first line without what it repeats, and nothing in it that Markdown or HTML would take for its own. */
 function plain(text: string): string {
   return (text.split("\n", 1)[0] ?? "")
+    .replace(/^\S+, round \d+ of \S+: /, "")
     .replace(/[\\`*_[\]|]/g, "\\$&")
     .replaceAll("&", "&amp;")
     .replaceAll("<", "&lt;");

@@ -91,8 +91,8 @@ export const CHINESE: Words = {
   list: (parts) => parts.join("，"),
   machine: ({ cpu, cores, memoryGiB, kernel, node }) =>
     `机器：${cpu}，${cores} 个核，${memoryGiB} GiB，Linux ${kernel}；Node.js ${node}。`,
-  run: ({ file, date, commit, isModified, loadAverage, cases, options }) =>
-    `${file}：${date}，提交 \`${commit}\`${isModified ? "（另有未提交的改动）" : ""}，运行前的平均负载 ${loadAverage}；${options}。测试项：${cases.join("、")}。`,
+  run: ({ file, date, commit, isModified, loadAverage, cases, options, isRough }) =>
+    `${file}：${date}，提交 \`${commit}\`${isModified ? "（另有未提交的改动）" : ""}，运行前的平均负载 ${loadAverage}；${options}。测试项：${cases.join("、")}。${isRough ? "**轮次少，或机器繁忙：这些数值只是粗略的。**" : ""}`,
   heads: {
     contender: "参与者",
     version: "版本",

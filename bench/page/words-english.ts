@@ -116,8 +116,8 @@ export const ENGLISH: Words = {
   list: (parts) => parts.join(", "),
   machine: ({ cpu, cores, memoryGiB, kernel, node }) =>
     `Machine: ${cpu}, ${cores} cores, ${memoryGiB} GiB, Linux ${kernel}; Node.js ${node}.`,
-  run: ({ file, date, commit, isModified, loadAverage, cases, options }) =>
-    `${file}: ${date}, commit \`${commit}\`${isModified ? " with uncommitted changes" : ""}, load average ${loadAverage} before the run; ${options}. Cases: ${cases.join(", ")}.`,
+  run: ({ file, date, commit, isModified, loadAverage, cases, options, isRough }) =>
+    `${file}: ${date}, commit \`${commit}\`${isModified ? " with uncommitted changes" : ""}, load average ${loadAverage} before the run; ${options}. Cases: ${cases.join(", ")}.${isRough ? " **Few rounds, or a busy machine: take the figures as rough.**" : ""}`,
   heads: {
     contender: "Contender",
     version: "Version",

@@ -75,6 +75,8 @@ export interface Run {
   readonly loadAverage: string;
   readonly cases: readonly string[];
   readonly options: string;
+  /** Few rounds, or a machine that had other work to do. */
+  readonly isRough: boolean;
 }
 
 export interface Profiled {

@@ -51,7 +51,7 @@ export function flameGraph(
   words: { readonly title: string; readonly description: string },
 ): string {
   const all = tree.reduce((sum, { samples }) => sum + samples, 0);
-  const pxPerSample = all > 0 ? (WIDTH_PX - 2 * MARGIN_PX) / all : 0;
+  const pxPerSample = (WIDTH_PX - 2 * MARGIN_PX) / Math.max(1, all);
   const heightPx = 2 * MARGIN_PX + LEGEND_HEIGHT_PX + depthOf(tree, pxPerSample) * ROW_HEIGHT_PX;
   const frames: string[] = [];
   const draw = (branches: readonly Branch[], leftPx: number, bottomPx: number): void => {
