@@ -38,7 +38,7 @@ export interface ConnectionLimits {
 export interface ConnectionContext {
   readonly limits: ConnectionLimits;
   /** What an answer says when another request may follow, see keepAliveLines(). */
-  readonly keepAliveLines: string;
+  readonly keepAliveLines: KeepAliveLines;
   /** The time as of the next sweep, ms: exact enough for time limits, never early, and free per request. */
   readonly coarse: { nowMs: number };
   /** The worker is ending: answers ask the client to close. */
@@ -49,11 +49,22 @@ export interface ConnectionContext {
   onRefusal(code: ForwardErrorCode, message: string): void;
 }
 
+/** What ends the head of an answer, when another request may follow it. */
+export interface KeepAliveLines {
+  readonly plain: string;
+  readonly chunked: string;
+}
+
+const CHUNKED_LINE = "Transfer-Encoding: chunked\r\n";
+const CLOSE_LINES = "Connection: close\r\n\r\n";
+const CLOSE_CHUNKED_LINES = "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+
 /** The hint spares a client the race with our closing; seconds, rounded down. */
-export function keepAliveLines(keepAliveTimeoutMs: number): string {
+export function keepAliveLines(keepAliveTimeoutMs: number): KeepAliveLines {
   const seconds = Math.floor(keepAliveTimeoutMs / 1_000);
   const hint = seconds > 0 ? `Keep-Alive: timeout=${seconds}\r\n` : "";
-  return flat(`Connection: keep-alive\r\n${hint}`);
+  const plain = `Connection: keep-alive\r\n${hint}\r\n`;
+  return { plain: flat(plain), chunked: flat(CHUNKED_LINE + plain) };
 }
 
 /** In one piece: text that was put together stays in parts until it is written, and each write would walk them. */
@@ -354,9 +365,14 @@ export class ClientConnection implements ClientStream, ChunkSink, Member, Transp
     const isBodyInDoubt = this.#isContinueAwaited && this.#pending === null;
     if (framing === "close" || isBodyInDoubt || this.#context.ending.isEnding) this.#isPersistent = false;
     this.#writer.mark();
-    const coding = framing === "chunked" ? "Transfer-Encoding: chunked\r\n" : "";
-    const connection = this.#isPersistent ? this.#context.keepAliveLines : "Connection: close\r\n";
-    this.#writer.text(`${lines}${coding}${connection}\r\n`);
+    this.#writer.text(lines);
+    this.#writer.text(this.#lastLines(framing === "chunked"));
+  }
+
+  #lastLines(isChunked: boolean): string {
+    if (!this.#isPersistent) return isChunked ? CLOSE_CHUNKED_LINES : CLOSE_LINES;
+    const { plain, chunked } = this.#context.keepAliveLines;
+    return isChunked ? chunked : plain;
   }
 
   writePiece(piece: Buffer): void {

@@ -7,6 +7,7 @@ import type { ClientEvents } from "../../../src/data-plane/forward/client-stream
 import {
   ClientConnection,
   type ConnectionContext,
+  keepAliveLines,
 } from "../../../src/data-plane/listener/client-connection.ts";
 import { clientSide } from "../../../src/data-plane/listener/client-side.ts";
 import type { RequestHead } from "../../../src/wire/request-head.ts";
@@ -34,7 +35,7 @@ export class RealClient implements Reading {
         maxTargetBytes: LIMITS.maxHeaderBytes,
         maxRequestsPerConnection: Number.POSITIVE_INFINITY,
       },
-      keepAliveLines: "",
+      keepAliveLines: keepAliveLines(0),
       coarse: { nowMs: 0 },
       ending: { isEnding: false },
       onRequest: (client, head) => this.#onRequest(client, head),

@@ -758,7 +758,10 @@ test(
 );
 
 testOnce("the hint of how long a connection is kept is in whole seconds, and left out below one", () => {
-  assert.equal(keepAliveLines(75_000), "Connection: keep-alive\r\nKeep-Alive: timeout=75\r\n");
-  assert.equal(keepAliveLines(1_999), "Connection: keep-alive\r\nKeep-Alive: timeout=1\r\n");
-  assert.equal(keepAliveLines(999), "Connection: keep-alive\r\n");
+  assert.deepEqual(keepAliveLines(75_000), {
+    plain: "Connection: keep-alive\r\nKeep-Alive: timeout=75\r\n\r\n",
+    chunked: "Transfer-Encoding: chunked\r\nConnection: keep-alive\r\nKeep-Alive: timeout=75\r\n\r\n",
+  });
+  assert.equal(keepAliveLines(1_999).plain, "Connection: keep-alive\r\nKeep-Alive: timeout=1\r\n\r\n");
+  assert.equal(keepAliveLines(999).plain, "Connection: keep-alive\r\n\r\n");
 });
