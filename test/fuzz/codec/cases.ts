@@ -32,6 +32,8 @@ const LINES = [
   "Transfer-Encoding: x, chunked",
   "Transfer-Encodings: chunked",
   "Keep-Alive: timeout=5",
+  // More than the tables of a head have room for at first.
+  `${"B: c\r\n".repeat(70)}D: e`,
   "A: b\tc \t",
   "A:\x80\xff",
   "A: b\r c",
