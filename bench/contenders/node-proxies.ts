@@ -48,12 +48,15 @@ export const fastProxyHttp: Contender = {
   isExtra: true,
   whyNot: noUpgrades,
 };
-export const fastifyHttpProxy = nodeProxy(
-  "fastify-http-proxy",
-  "@fastify/http-proxy",
-  "undici, 128 connections, no logger",
-  "fastify-http-proxy",
-);
+export const fastifyHttpProxy: Contender = {
+  ...nodeProxy(
+    "fastify-http-proxy",
+    "@fastify/http-proxy",
+    "undici, 128 connections, no logger",
+    "fastify-http-proxy",
+  ),
+  whyNot: closesUntold,
+};
 
 function noAccessLog({ hasAccessLog }: Case): string | undefined {
   return hasAccessLog ? "has no access log" : undefined;
@@ -61,6 +64,14 @@ function noAccessLog({ hasAccessLog }: Case): string | undefined {
 
 function noUpgrades(one: Case): string | undefined {
   return one.load.kind === "websocket" ? "forwards no WebSocket" : noAccessLog(one);
+}
+
+/** A client that believes the answer sends its next request on a connection that is about to end. */
+function closesUntold(one: Case): string | undefined {
+  const isClosing = one.load.kind === "http" && one.load.isClosing;
+  return isClosing
+    ? "passes on the backend's Connection: keep-alive, and closes all the same"
+    : noAccessLog(one);
 }
 
 /** @param file beside this one, without its ending; started with the two ports, the number of workers and `mode`. */
