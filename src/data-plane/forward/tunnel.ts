@@ -22,6 +22,9 @@ const FRAME_END_MS = 10_000;
 /** How long client and backend have for their part of the closing handshake. */
 const CLOSING_MS = 5_000;
 
+/** Up to this size copying costs less than keeping. */
+const SMALL_BYTES = 4 * 1024;
+
 const OPEN = 0;
 /** To be closed behind the frame that is under way. */
 const ASKED = 1;
@@ -52,7 +55,7 @@ export class Tunnel implements LongRunning {
     const { transport: client } = this.#client;
     const { transport: backend } = this.#backend;
     this.#running.add(this);
-    client.user = new Side(client, backend, (bytes) => backend.writeParts([bytes]), this);
+    client.user = new Side(client, backend, (bytes) => write(backend, bytes), this);
     backend.user = new Side(backend, client, (bytes) => this.#tellClient(bytes), this);
     if (this.#client.rest.length > 0) client.user.onBytes(this.#client.rest);
     if (this.#backend.rest.length > 0) backend.user.onBytes(this.#backend.rest);
@@ -89,11 +92,11 @@ export class Tunnel implements LongRunning {
     const frames = this.#frames;
     if (frames === null || this.#phase === OPEN) {
       frames?.pass(bytes);
-      return client.writeParts([bytes]);
+      return write(client, bytes);
     }
     if (this.#phase === CLOSING) return;
     const end = frames.passToEnd(bytes);
-    client.writeParts([end === bytes.length ? bytes : bytes.subarray(0, end)]);
+    write(client, end === bytes.length ? bytes : bytes.subarray(0, end));
     if (frames.isBetween) this.#close(frames);
   }
 
@@ -129,6 +132,12 @@ export class Tunnel implements LongRunning {
     this.#client.transport.destroy();
     this.#backend.transport.destroy();
   }
+}
+
+/** A small message as text: that is its one copy, and it leaves without being kept. */
+function write(to: Transport, bytes: Buffer): void {
+  if (bytes.length > SMALL_BYTES) to.writeParts([bytes]);
+  else to.writeText(bytes.toString("latin1", 0, bytes.length));
 }
 
 /** Carries what comes from one side to the other. */

@@ -99,8 +99,10 @@ export class HandleTransport implements Transport {
     this.user.onBytes(viewOf(buffer, count));
     setTold(null);
     if (this.isDestroyed || (buffer.isShared && !this.isBulk)) return undefined;
-    this.#buffer = nextBuffer(buffer, count, this.isBulk);
-    return this.#buffer.bytes;
+    const next = nextBuffer(buffer, count, this.isBulk);
+    if (next === buffer) return undefined;
+    this.#buffer = next;
+    return next.bytes;
   }
 
   #onReadOver(status: number): void {
