@@ -26,14 +26,14 @@ export const CODEC_FLAWS: readonly CodecFlaw[] = [
   {
     how: "a folded field is taken for one line",
     file: "wire/fields",
-    from: "while (bytes[at] === HTAB) at = octets.nextControl(at + 1);",
-    to: "while (bytes[at] === HTAB || (bytes[at] === CR && bytes[at + 1] === LF && isBlank(Number(bytes[at + 2])))) at = octets.nextControl(at + (bytes[at] === HTAB ? 1 : 2));",
+    from: "while (bytes[at] === HTAB)",
+    to: "while (bytes[at] === HTAB || (bytes[at] === CR && bytes[at + 1] === LF && isBlank(Number(bytes[at + 2])) && ++at > 0))",
   },
   {
     how: "a bare CR may stand in a value",
     file: "wire/fields",
-    from: "while (bytes[at] === HTAB) at = octets.nextControl(at + 1);",
-    to: "while (bytes[at] === HTAB || (bytes[at] === CR && bytes[at + 1] !== LF)) at = octets.nextControl(at + 1);",
+    from: "while (bytes[at] === HTAB)",
+    to: "while (bytes[at] === HTAB || (bytes[at] === CR && bytes[at + 1] !== LF))",
   },
   {
     how: "a vertical tab before a value is white space",
@@ -130,8 +130,8 @@ export const CODEC_FLAWS: readonly CodecFlaw[] = [
   {
     how: "close is not looked for beside another option",
     file: "wire/framing",
-    from: 'if (name === "close") isClose = true;',
-    to: 'if (name === "closed") isClose = true;',
+    from: 'if (name === "close")',
+    to: 'if (name === "closed")',
   },
   {
     how: "a Content-Length with a leading zero is octal",
