@@ -63,7 +63,7 @@ export const DIFFERENCES: readonly Difference[] = [
     why: "admit() refuses it and the connection is closed: nothing behind it is read",
     source: "RFC 9112 §3.2",
     rewrite: ({ head: { line, isAdmitted } }, draft) =>
-      isRequest(line) && !isAdmitted && line.method !== "CONNECT" ? withTarget(draft, "/") : draft,
+      isRequest(line) && !isAdmitted ? withTarget(draft, line.method === "CONNECT" ? "h:80" : "/") : draft,
   },
   {
     takes: "Proxy-Connection as a field that says nothing",

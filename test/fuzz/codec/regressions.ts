@@ -32,6 +32,7 @@ export const REGRESSIONS: readonly Regression[] = [
     "refused",
   ),
   request("waits behind a blank in a chunk's size", `${CHUNKED}1\t`, 0, "waiting"),
+  request("leaves CONNECT to those behind it", `CONNECT \\ HTTP/1.1\r\n${H}\r\n`, 1, "over"),
   // llhttp reads it as Connection.
   request(
     "takes nothing from Proxy-Connection",
