@@ -1,15 +1,15 @@
 /**
- * Every way in which the codec accepts what llhttp refuses, or reads otherwise: with its reason, and written so that
- * nothing else gets through. Pure.
+ * Every way in which the codec accepts a message that llhttp refuses or reads otherwise: with its reason, and written so
+ * that nothing else gets through. Pure.
  *
  * A message is rewritten into what llhttp can read, in that one respect; then both must agree on all of it. One that is
  * not in this list is a fault of the codec.
  */
-import { forwardableTrailers } from "../../../src/data-plane/forward/trailers.ts";
-import { listItems } from "../../../src/wire/lists.ts";
+import { defused, mapChunks, withoutBlanks } from "./chunk-lines.ts";
 import type { CodecCase } from "./codec-case.ts";
+import { isEndless205, isRequest, valuesOf } from "./heads.ts";
 import { METHODS } from "./llhttp.ts";
-import type { Head, Message, RequestLine, StatusLine } from "./reading.ts";
+import type { Message } from "./reading.ts";
 
 /** A message as llhttp is given it, and what it then has to read. */
 export interface Draft {
@@ -133,121 +133,10 @@ export const DIFFERENCES: readonly Difference[] = [
   },
 ];
 
-/** Where the codec closes a connection that llhttp would keep: what comes behind is read by nobody. */
-export interface EndDifference {
-  /** Ends the sentence "the codec closes the connection behind …, llhttp does not". */
-  readonly behind: string;
-  readonly example: Example;
-  readonly why: string;
-  readonly source: string;
-  isMet(message: Message): boolean;
-}
-
-export const EARLY_ENDS: readonly EndDifference[] = [
-  {
-    behind: "a message of HTTP/1.0 with both close and keep-alive",
-    example: { kind: "requests", text: "GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n" },
-    why: "close wins; llhttp looks for keep-alive alone",
-    source: "RFC 9112 §9.3",
-    isMet: ({ head: { line, fields } }) => {
-      const options = listItems(valuesOf(fields, "connection").join().toLowerCase());
-      return line.minorVersion === 0 && options.includes("close") && options.includes("keep-alive");
-    },
-  },
-  {
-    behind: "an answer of HTTP/1.0 in chunks",
-    example: {
-      kind: "answers",
-      text: "HTTP/1.0 200 x\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    },
-    why: "HTTP/1.0 has no chunks: its sender may frame otherwise, so what stands behind them is nobody's",
-    source: "RFC 9112 §6.1",
-    isMet: ({ head: { line, fields } }) =>
-      !isRequest(line) && line.minorVersion === 0 && valuesOf(fields, "transfer-encoding").length > 0,
-  },
-  {
-    behind: "a 205 that says no length",
-    example: { kind: "answers", text: "HTTP/1.1 205 x\r\n\r\n" },
-    why: "should it have sent a body after all, that is not taken for the next answer",
-    source: "RFC 9110 §15.3.6",
-    isMet: ({ head }) => isEndless205(head),
-  },
-  {
-    behind: "a 101",
-    example: { kind: "answers", text: "HTTP/1.1 101 x\r\nUpgrade: x\r\n\r\n" },
-    why: "what follows is another protocol: the connection is handed over, or closed when nobody had asked",
-    source: "RFC 9110 §15.2.2",
-    isMet: ({ head: { line } }) => !isRequest(line) && line.status === 101,
-  },
-];
-
-/** Where the codec reads on, and llhttp would close the connection. */
-export const LATE_ENDS: readonly EndDifference[] = [
-  {
-    behind: "an interim answer that is of HTTP/1.0 or says close",
-    example: { kind: "answers", text: "HTTP/1.1 103 x\r\nConnection: close\r\n\r\nHTTP/1.1 204 x\r\n\r\n" },
-    why: "the final answer to the same request is still to come, and says itself whether another may follow",
-    source: "RFC 9110 §15.2, RFC 9112 §9.6",
-    isMet: ({ head: { line, fields } }) => {
-      if (isRequest(line) || line.status >= 200) return false;
-      return (
-        line.minorVersion === 0 ||
-        listItems(valuesOf(fields, "connection").join().toLowerCase()).includes("close")
-      );
-    },
-  },
-];
-
-export function isRequest(line: RequestLine | StatusLine): line is RequestLine {
-  return "target" in line;
-}
-
-function isEndless205({ line, framing, contentLength }: Head): boolean {
-  return !isRequest(line) && line.status === 205 && framing === "none" && contentLength === -1;
-}
-
 function withTarget(draft: Draft, target: string): Draft {
   return { ...draft, head: draft.head.replace(` ${draft.target} `, () => ` ${target} `), target };
 }
 
 function isChunked({ head: { fields } }: Message): boolean {
   return valuesOf(fields, "transfer-encoding").length > 0;
-}
-
-function valuesOf(fields: readonly string[], name: string): string[] {
-  return fields.filter((_, i) => i % 2 === 1 && fields[i - 1]?.toLowerCase() === name);
-}
-
-function withoutBlanks(sizeLine: string): string {
-  return sizeLine.replaceAll(/("(?:[^"\\]|\\.)*")|[ \t]+/g, (_, quoted?: string) => quoted ?? "");
-}
-
-/** Names the fields otherwise that llhttp acts on in trailers, if they do not travel on. */
-function defused(lines: string): string {
-  return lines.replaceAll(
-    /^(content-length|transfer-encoding|(?:proxy-)?connection|upgrade)(?=:)/gim,
-    (name) => (forwardableTrailers(`${name}: 1\r\n`) === "" ? `x${name.slice(1)}` : name),
-  );
-}
-
-/** Rewrites the size lines and the trailer section of a chunked body, which may end anywhere. */
-function mapChunks(
-  body: string,
-  sizeLine: (line: string) => string,
-  trailers: (lines: string) => string,
-): string {
-  let mapped = "";
-  let at = 0;
-  while (at < body.length) {
-    const lineEnd = body.indexOf("\r\n", at);
-    if (lineEnd === -1) return mapped + sizeLine(body.slice(at));
-    const line = body.slice(at, lineEnd);
-    const size = Number.parseInt(line, 16);
-    mapped += `${sizeLine(line)}\r\n`;
-    at = lineEnd + 2;
-    if (size === 0) return mapped + trailers(body.slice(at));
-    mapped += body.slice(at, at + size + 2);
-    at += size + 2;
-  }
-  return mapped + body.slice(at);
 }

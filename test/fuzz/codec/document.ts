@@ -1,5 +1,6 @@
 /** The section of docs/conformance.md about the codec and llhttp, made of the list of differences itself. Pure. */
-import { DIFFERENCES, EARLY_ENDS, LATE_ENDS } from "./differences.ts";
+import { DIFFERENCES } from "./differences.ts";
+import { EARLY_ENDS, LATE_ENDS } from "./end-differences.ts";
 
 export function codecSection(): string {
   const differences = DIFFERENCES.map(({ takes, why, source }) => `- ${takes} (${source}): ${why}`);
@@ -16,7 +17,7 @@ worker (\`ClientConnection\`, \`BackendConnection\`) must read the same, whole, 
 memory whose buffer is overwritten after each read. \`npm run test:fuzz\` does all this for some seconds, and shows that each
 of the flaws in \`test/fuzz/codec/flaws.ts\` is found in a parser or a connection that has it.
 
-The list of what may differ is \`test/fuzz/codec/differences.ts\`. An entry says when it is met; a message that meets one is
+The list of what may differ is \`test/fuzz/codec/differences.ts\` and \`end-differences.ts\`. An entry says when it is met; a message that meets one is
 rewritten in that respect alone, and then both must agree on all of it. A test holds that each is still needed.
 
 The parser takes, and llhttp refuses or reads otherwise:

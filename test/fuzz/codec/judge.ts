@@ -5,15 +5,9 @@
  * same byte, and the connection kept or closed as the codec has it. What the codec refuses llhttp may take.
  */
 import type { CodecCase, Kind } from "./codec-case.ts";
-import {
-  DIFFERENCES,
-  type Difference,
-  type Draft,
-  EARLY_ENDS,
-  type EndDifference,
-  isRequest,
-  LATE_ENDS,
-} from "./differences.ts";
+import { DIFFERENCES, type Difference, type Draft } from "./differences.ts";
+import { EARLY_ENDS, type EndDifference, LATE_ENDS } from "./end-differences.ts";
+import { isRequest } from "./heads.ts";
 import { Llhttp, type Seen } from "./llhttp.ts";
 import { isSameList, type Message, type Reading } from "./reading.ts";
 

@@ -3,7 +3,7 @@
  * others for each case.
  */
 import type { CodecCase } from "./codec-case.ts";
-import { isRequest } from "./differences.ts";
+import { isRequest } from "./heads.ts";
 import { differenceBetween, type Message, type Reading } from "./reading.ts";
 import { RealBackend } from "./real-backend.ts";
 import { RealClient } from "./real-client.ts";
