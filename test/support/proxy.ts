@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { onTestEnd, type TestEnd } from "./cleanup.ts";
+import { engineOfDaemons } from "./engines.ts";
 import { freePort } from "./free-port.ts";
 import { type JsonObject, type Reply, type RequestOptions, request } from "./http-client.ts";
 import { groupMembers, killGroup, trackGroup, untrackGroup } from "./process-group.ts";
@@ -21,6 +22,8 @@ import { waitUntil, withLimit } from "./wait.ts";
 export const DAEMON_ENTRY = fileURLToPath(
   new URL(import.meta.url.endsWith(".ts") ? "../../src/main.ts" : "../../src/main.js", import.meta.url),
 );
+
+const ENGINE = engineOfDaemons() === "auto" ? {} : { engine: engineOfDaemons() };
 
 const READY_LIMIT_MS = 15_000;
 const STOP_LIMIT_MS = 15_000;
@@ -96,7 +99,7 @@ export async function startProxy(t: TestEnd, options: ProxyOptions): Promise<Tes
   const [port, adminPort] = [await freePort(), await freePort()];
   const config = merge(
     {
-      server: { host: "127.0.0.1", port, workers: options.workers ?? 1 },
+      server: { host: "127.0.0.1", port, workers: options.workers ?? 1, ...ENGINE },
       backends: { v1: options.v1, v2: options.v2 },
       active_version: options.active ?? "v1",
       switch: { min_interval: "0s", probe: { successes: 1, interval: "10ms" } },

@@ -9,7 +9,14 @@ export interface TcpEntry {
   /** Bytes that were written and the other end has not taken yet, and bytes that came and were not read yet. */
   readonly sendQueueBytes: number;
   readonly receiveQueueBytes: number;
+  /** What the kernel does next by itself, and when; "none": nothing. */
+  readonly timer: "none" | "other" | "keep-alive";
+  readonly timerMs: number;
 }
+
+/** Of the kernel's clock as it is told to people, proc(5). */
+const TICK_MS = 10;
+const KEEP_ALIVE = 2;
 
 const SYN_SENT = 2;
 
@@ -29,16 +36,20 @@ export function connectionsBeingOpened(port: number): number {
   return tcpTable().filter(({ remotePort, state }) => remotePort === port && state === SYN_SENT).length;
 }
 
-/** proc_net_tcp.txt: `sl local_address rem_address st tx_queue:rx_queue …`, all in hex. */
+/** proc_net_tcp.txt: `sl local_address rem_address st tx_queue:rx_queue tr:when …`, all in hex. */
 function parseLine(line: string): TcpEntry {
-  const [, local = "", remote = "", state = "", queues = ""] = line.trim().split(/\s+/);
+  const [, local = "", remote = "", state = "", queues = "", timer = ""] = line.trim().split(/\s+/);
   const [sendQueue = "", receiveQueue = ""] = queues.split(":");
+  const [kind = "", ticks = ""] = timer.split(":");
+  const kindNumber = Number.parseInt(kind, 16);
   return {
     localPort: portOf(local),
     remotePort: portOf(remote),
     state: Number.parseInt(state, 16),
     sendQueueBytes: Number.parseInt(sendQueue, 16),
     receiveQueueBytes: Number.parseInt(receiveQueue, 16),
+    timer: kindNumber === 0 ? "none" : kindNumber === KEEP_ALIVE ? "keep-alive" : "other",
+    timerMs: Number.parseInt(ticks, 16) * TICK_MS,
   };
 }
 

@@ -65,7 +65,9 @@ function copyOf(bytes: Buffer): Buffer {
 
 /** Before the bytes of a read are told, and null after. */
 export function setTold(buffer: ReadBuffer | null): void {
+  const before = told;
   told = buffer;
+  if (before !== null) releaseUnused(before);
 }
 
 /** Bytes that are safe to be written: whether they leave at once is not known before. */
@@ -83,7 +85,7 @@ export function lend(): ReadBuffer | null {
 
 export function giveBack(buffer: ReadBuffer): void {
   buffer.lent--;
-  if (buffer.isLeft && buffer.lent === 0) release(buffer);
+  releaseUnused(buffer);
 }
 
 /**
@@ -103,7 +105,7 @@ export function nextBuffer(current: ReadBuffer, count: number, isBulk: boolean):
 export function leave(buffer: ReadBuffer): void {
   if (buffer.isShared) return;
   buffer.isLeft = true;
-  if (buffer.lent === 0) release(buffer);
+  releaseUnused(buffer);
 }
 
 function takeOwn(): ReadBuffer | null {
@@ -117,9 +119,16 @@ function takeOwn(): ReadBuffer | null {
   return buffer;
 }
 
+/** How many there are of them: in use, and free for the next large body. */
+export function ownBuffers(): { readonly inUse: number; readonly free: number } {
+  return { inUse: ownCount - free.length, free: free.length };
+}
+
 const MAX_FREE = 16;
 
-function release(buffer: ReadBuffer): void {
+/** What is being told may still be lent, also after its connection was closed. */
+function releaseUnused(buffer: ReadBuffer): void {
+  if (!buffer.isLeft || buffer.lent > 0 || buffer === told) return;
   if (free.length < MAX_FREE) free.push(buffer);
   else ownCount--;
 }

@@ -5,6 +5,7 @@
 import type { Socket } from "node:net";
 import { noteGarbage } from "./garbage.ts";
 import { keepReadingAfterFailedWrite } from "./last-words.ts";
+import { kept } from "./read-buffers.ts";
 import { NOBODY, type Transport, type TransportUser } from "./transport.ts";
 
 const TRANSPORT = Symbol("transport");
@@ -76,7 +77,7 @@ export class SocketTransport implements Transport {
     this.#socket.cork();
     for (const part of parts) {
       if (typeof part === "string") this.#socket.write(part, "latin1");
-      else this.#socket.write(part);
+      else this.#socket.write(kept(part)); // it may wait here, and come from a HandleTransport
     }
     this.#socket.uncork();
   }

@@ -71,14 +71,18 @@ const HANDLE_METHODS = [
   "setKeepAlive",
 ] as const;
 
-/** Null where this Node is built otherwise, or forbids it. */
-export const binding: StreamBinding | null = load();
+/** Where the parts come from, by their names; tests have others. */
+export interface InternalParts {
+  binding(name: string): unknown;
+}
 
-function load(): StreamBinding | null {
+/** Null where this Node is built otherwise, or forbids it. */
+export const binding: StreamBinding | null = loadBinding(process as unknown as InternalParts);
+
+export function loadBinding(node: InternalParts): StreamBinding | null {
   try {
-    const internal = (process as unknown as { binding(name: string): unknown }).binding;
-    const wrap = internal.call(process, "stream_wrap") as StreamWrap;
-    const { TCP } = internal.call(process, "tcp_wrap") as { TCP: { prototype: object } };
+    const wrap = node.binding("stream_wrap") as StreamWrap;
+    const { TCP } = node.binding("tcp_wrap") as { TCP: { prototype: object } };
     const { WriteWrap, ShutdownWrap, streamBaseState: state } = wrap;
     const { kReadBytesOrError, kBytesWritten, kLastWriteWasAsync } = wrap;
     const endOfFile = [...getSystemErrorMap()].find(([, [name]]) => name === "EOF")?.[0];
@@ -116,7 +120,7 @@ export function takeHandle(socket: Socket): TcpHandle | null {
 /** The handle of a server that listens; null: it is of another kind. */
 export function listenHandleOf(server: Server): ListenHandle | null {
   const handle = (server as HasHandle)._handle as ListenHandle | null | undefined;
-  return binding !== null && typeof handle?.onconnection === "function" ? handle : null;
+  return binding !== null && handle?.constructor.name === "TCP" ? handle : null;
 }
 
 export function errorOf(call: string, status: number): NodeJS.ErrnoException {

@@ -537,6 +537,25 @@ for (const [what, doIt] of [
   });
 }
 
+test(
+  "an answer that came before a write failed is told, but the connection takes no other request",
+  limit,
+  async (t) => {
+    const { connection, backend, owner, transport } = await startScene(t);
+    const answer = new SeenAnswer();
+    connection.start(answer, "POST", POST, false);
+    connection.flush();
+    await backend.readUntil("\r\n\r\n");
+    // All in one turn of the event loop, so that the end of the upload meets the reset before the answer is read.
+    backend.socket.write(EMPTY_ANSWER);
+    backend.socket.resetAndDestroy();
+    connection.sendPiece(Buffer.from("ab"), true);
+    connection.endRequest("");
+    assert.equal(await answer.over(), "end, open");
+    assert.deepEqual([owner.released, owner.gone, transport.isDestroyed], [0, 1, true]);
+  },
+);
+
 test("a backend that reads no more holds the upload; its drain is told", limit, async (t) => {
   const { connection, backend } = await startScene(t);
   const answer = new SeenAnswer();
