@@ -79,14 +79,15 @@ test("small writes leave at once, although the one before was not acknowledged",
   // Both speak in turn, so that the client's kernel holds its acknowledgement back for something to send with it.
   const user = new ToldByTransport(transport);
   let shortestMs = Number.POSITIVE_INFINITY;
-  for (let round = 0; round < 10; round++) {
+  for (let round = 0; round < 20; round++) {
     peer.write("x");
     await user.received(round + 1);
     came.length = 0;
     transport.writeText("a");
     transport.writeText("b");
     await waitUntil("both have come", () => came.length === 2);
-    shortestMs = Math.min(shortestMs, (came[1] ?? 0) - (came[0] ?? 0));
+    const apartMs = (came[1] ?? 0) - (came[0] ?? 0);
+    if (round >= 10) shortestMs = Math.min(shortestMs, apartMs); // at first it acknowledges at once
   }
   assert.ok(shortestMs < 20, `the second came ${shortestMs} ms later at best`); // else 40 ms
 });
