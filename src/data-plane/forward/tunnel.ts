@@ -157,7 +157,7 @@ class Side implements TransportUser {
   onBytes(bytes: Buffer): void {
     this.#tunnel.noteLife();
     this.#tell(bytes);
-    this.#from.isBulk = true;
+    this.#from.isBulk = bytes.length > SMALL_BYTES; // a small message gives the buffer back
     if (this.#to.isFull) this.#from.pause();
   }
 

@@ -24,6 +24,9 @@ type OwnHandle = TcpHandle & { [TRANSPORT]?: HandleTransport };
 /** After a failed write: how long what the peer said before, and has come already, is waited for. */
 const LAST_WORDS_MS = 500;
 
+/** Each costs some 50 bytes until the connection ends: Node keeps one listener for each change of its buffer. */
+const MAX_RESTS = 1_000;
+
 /** A write under way. */
 interface Write extends WriteRequest {
   transport: HandleTransport;
@@ -48,6 +51,7 @@ export class HandleTransport implements Transport {
   /** A peer that resets what we send may have answered before: its words are read to the end. */
   readonly #readsLastWords: boolean;
   #buffer = SHARED;
+  #rests = 0;
   /** Bytes of the writes that have not left. */
   #leftBytes = 0;
   #isPaused = false;
@@ -114,7 +118,8 @@ export class HandleTransport implements Transport {
   }
 
   rest(): void {
-    if (this.#buffer.isShared || this.isDestroyed) return;
+    if (this.#buffer.isShared || this.isDestroyed || this.#rests === MAX_RESTS) return;
+    this.#rests++;
     leave(this.#buffer);
     this.#buffer = SHARED;
     this.#handle.useUserBuffer(SHARED.bytes);
