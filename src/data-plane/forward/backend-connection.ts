@@ -96,8 +96,6 @@ export class BackendConnection implements ChunkSink, TransportUser {
   #isPersistent = false;
   #isPaused = false;
   #interim = 0;
-  /** An interim answer has said that the connection ends with this request (RFC 9112 §9.6). */
-  #isClosing = false;
   /** Of a body with a length: what is still to come. */
   #left = 0;
   /** Of the answer, head included, as far as it has come. */
@@ -252,16 +250,13 @@ export class BackendConnection implements ChunkSink, TransportUser {
     else if (head.status === 101) this.#takeUpgrade(handler, head, bytes.subarray(end));
     else if (head.status < 200) {
       if (++this.#interim > MAX_INTERIM) this.#failInvalid(`more than ${MAX_INTERIM} interim answers`);
-      else {
-        if (head.connection.isClose) this.#isClosing = true;
-        handler.onInterim(head);
-      }
+      else handler.onInterim(head);
     } else this.#takeHead(handler, head);
     return this.#state === GONE ? bytes.length : end;
   }
 
   #takeHead(handler: AnswerHandler, head: AnswerHead): void {
-    this.#isPersistent = head.isPersistent && !this.#isClosing;
+    this.#isPersistent = head.isPersistent;
     if (head.fields.has(Kind.KEEP_ALIVE)) this.#takeHint(head.fields.joined(Kind.KEEP_ALIVE));
     const { framing, contentLength } = head;
     if (framing === "length") this.#left = contentLength;

@@ -214,10 +214,6 @@ test("the owner may start the next request from within the release", limit, asyn
 
 for (const [what, head] of [
   ["Connection: close", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"],
-  [
-    "Connection: close in an interim answer before it",
-    "HTTP/1.1 103 x\r\nConnection: close\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n",
-  ],
   ["HTTP/1.0", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n"],
 ] as const) {
   test(`after an answer with ${what} the connection is closed`, limit, async (t) => {
