@@ -139,7 +139,7 @@ test(
     const own = await startProxy(t, {
       v1: backend.url,
       v2: backend.url,
-      config: { server: { header_timeout: "300ms" } },
+      config: { server: { header_timeout: "1s" } },
     });
     const [pid = 0] = await own.workerPids();
     for (let round = 0; round < 3; round++) {
@@ -153,7 +153,7 @@ test(
       );
       process.kill(pid, "SIGSTOP");
       client.send("Host: h\r\n\r\n");
-      await new Promise((resolve) => setTimeout(resolve, 600)); // twice the limit
+      await new Promise((resolve) => setTimeout(resolve, 2_000)); // twice the limit
       process.kill(pid, "SIGCONT");
       assert.equal((await client.readResponse()).status, 200);
     }
