@@ -21,6 +21,8 @@ const HALF_CLOSED_IDLE_MS = 5_000;
 const FRAME_END_MS = 10_000;
 /** How long client and backend have for their part of the closing handshake. */
 const CLOSING_MS = 5_000;
+/** Between two reads of what is only thrown away. */
+const DROP_EVERY_MS = 10;
 
 /** Up to this size copying costs less than keeping. */
 const SMALL_BYTES = 4 * 1024;
@@ -94,10 +96,17 @@ export class Tunnel implements LongRunning {
       frames?.pass(bytes);
       return write(client, bytes);
     }
-    if (this.#phase === CLOSING) return;
+    if (this.#phase === CLOSING) return this.#drop();
     const end = frames.passToEnd(bytes);
     write(client, end === bytes.length ? bytes : bytes.subarray(0, end));
     if (frames.isBetween) this.#close(frames);
+  }
+
+  /** A backend that goes on sending at full speed would take the time that its clients need for their last messages. */
+  #drop(): void {
+    const { transport: backend } = this.#backend;
+    backend.pause();
+    setTimeout(() => backend.resume(), DROP_EVERY_MS).unref();
   }
 
   endForDrain(): void {
